@@ -359,7 +359,7 @@ class _Smtp(smtplib.SMTP):
         # Given no host it does not connect; a name saves it a search for our own in the DNS.
         super().__init__(local_hostname="localhost")
         self.sock = sock
-        self.local_hostname = _address_literal(sock)
+        self.local_hostname = _address_literal(sock.getsockname()[0])
         self.transcript = transcript
         self.shown: str | None = None  # what the transcript gets instead of a command that holds a secret
 
@@ -390,9 +390,9 @@ class _Smtp(smtplib.SMTP):
         self.does_esmtp = False
 
 
-def _address_literal(sock: socket.socket) -> str:
+def _address_literal(own: str) -> str:
     """Our own address as EHLO's argument; a host without a name gives this (RFC 5321 section 4.1.3)."""
-    address = ipaddress.ip_address(sock.getsockname()[0].partition("%")[0])
+    address = ipaddress.ip_address(own.partition("%")[0])
     return f"[IPv6:{address}]" if address.version == 6 else f"[{address}]"
 
 
