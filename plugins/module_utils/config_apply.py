@@ -1,0 +1,118 @@
+# Copyright: (c) 2026, mailfleet
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The steps that every module which changes configuration takes: recover, plan, check, replace."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.mailfleet.ispmail.plugins.module_utils.config_change import Change, ConfigError, diff_of
+from ansible_collections.mailfleet.ispmail.plugins.module_utils.config_stage import SEARCH_PATH, CheckResult, run_checks
+from ansible_collections.mailfleet.ispmail.plugins.module_utils.config_transaction import Transaction
+
+
+@dataclass
+class Outcome:
+    """What was changed, or would be in check mode, and which commands proved it."""
+
+    changes: list[Change]
+    checks: list[dict] = field(default_factory=list)
+
+    def as_result(self, module: AnsibleModule) -> dict:
+        """Return the keys that are common to the results of all modules of this kind."""
+        result: dict = {
+            "changed": bool(self.changes),
+            "changed_files": [change.dest for change in self.changes],
+            "checks": self.checks,
+        }
+        if module._diff:  # pylint: disable=protected-access
+            result["diff"] = [entry for change in self.changes for entry in diff_of(change)]
+        return result
+
+
+def apply_changes(
+    module: AnsibleModule,
+    make_plan: Callable[[], list[Change]],
+    commands: Sequence[Sequence[str]],
+    judge: Callable[[CheckResult], None] | None = None,
+) -> Outcome:
+    """Plan, check the complete new set with ``commands``, and replace it unless the module is in check mode.
+
+    ``judge`` sees each result of a command that ended well and may still refuse it with :class:`ConfigError`.
+
+    :raises ConfigError: before anything is replaced, or with the old set back in place.
+    """
+    transaction = Transaction()
+    with nullcontext() if module.check_mode else transaction.locked():
+        if module.check_mode and transaction.interrupted:
+            module.warn("an interrupted change of configuration files will be undone before anything else")
+        elif transaction.interrupted:
+            for path in transaction.recover():
+                module.warn(f"an interrupted change of {path} was undone: the file is as it was before that run")
+        outcome = Outcome(make_plan())
+        if outcome.changes:
+            outcome.checks = _check(module, outcome.changes, commands, judge)
+            if not module.check_mode:
+                transaction.commit(outcome.changes)
+        return outcome
+
+
+def _check(
+    module: AnsibleModule,
+    changes: Sequence[Change],
+    commands: Sequence[Sequence[str]],
+    judge: Callable[[CheckResult], None] | None,
+) -> list[dict]:
+    reports = []
+    runnable = []
+    for argv in commands:
+        reason = _obstacle(changes, argv[0])
+        if reason and not module.check_mode:
+            raise ConfigError(f"the new files cannot be checked: {reason}; nothing was replaced")
+        if not reason:
+            runnable.append(argv)
+        reports.append({"argv": list(argv), "ran": not reason, "reason": reason})
+    if runnable:
+        for result in run_checks(changes, runnable):
+            if result.status != 0:
+                raise ConfigError(
+                    f"the new configuration was refused by {' '.join(result.argv)!r} (exit status {result.status}), "
+                    f"nothing was replaced: {mask(result.output.strip(), changes)}"
+                )
+            if judge:
+                judge(result)
+    return reports
+
+
+def _obstacle(changes: Sequence[Change], program: str) -> str:
+    """Return why the check cannot run here, or an empty string."""
+    if not shutil.which(program, path=SEARCH_PATH):
+        return f"the program {program} is not on this host"
+    for change in changes:
+        if -1 in change.after.access:
+            return f"the owner or group of {change.dest} does not exist yet"
+        folder = os.path.dirname(change.path)
+        made = any(other.path == folder for other in changes)
+        if change.after.kind != "absent" and not made and not os.path.isdir(folder):
+            return f"the directory {folder} does not exist yet"
+    return ""
+
+
+def mask(text: str, changes: Sequence[Change]) -> str:
+    """Return ``text``, the words of a checker, without any value of a sensitive file."""
+    values = set()
+    for change in changes:
+        if change.sensitive:
+            for line in change.after.content.decode("utf-8", "replace").splitlines():
+                values.add(line.strip())
+                values.add(re.split(r"[=\s]", line.strip(), maxsplit=1)[-1].strip(" \t=\"';,"))
+    for value in sorted((value for value in values if len(value) >= 4), key=len, reverse=True):
+        text = text.replace(value, "********")
+    return text

@@ -1,0 +1,226 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, mailfleet
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: postfix_config
+short_description: Set parameters in Postfix's main.cf and services in its master.cf
+version_added: 1.0.0
+author: mailfleet (@mailfleet)
+description:
+  - Sets the given parameters and services in one exchange with the host and leaves everything else in both files as it
+    was found, comments included.
+  - Before the files are replaced, C(postfix check) sees the new ones in a private mount namespace. A file that it refuses,
+    or a given parameter that this Postfix does not know, leaves the host as it was.
+  - C(main.cf) and C(master.cf) are replaced together or not at all.
+  - Postfix is not reloaded. Reload it when the task has changed something, or restart it when RV(restart_required).
+options:
+  parameters:
+    description:
+      - Parameters of C(main.cf) by name. Lists are joined with V(, ), booleans become V(yes) and V(no), null removes the
+        parameter so that Postfix's own default holds.
+      - A value that differs from the present one in white space only is no change.
+    type: dict
+    default: {}
+  services:
+    description:
+      - Services of C(master.cf) by name and type, for example V(submission/inet). null removes the service.
+      - 'The fields are C(private), C(unprivileged) and C(chroot) (boolean or null), C(wakeup) (seconds, may end in V(?)) and
+        C(maxproc) (number, V(0) is no limit), C(command) (the program and its arguments) and C(options) (the C(-o)
+        settings).'
+      - A field that is not given stays as it is found; in a new service it is Postfix's default, and C(command) is needed.
+        A null field is Postfix's default.
+      - C(options) are all options of the service. Options that are not listed are removed.
+    type: dict
+    default: {}
+  restart_on:
+    description:
+      - Parameters whose change takes a restart of Postfix, because its master process reads them at its start only.
+    type: list
+    elements: str
+    default: [inet_interfaces, inet_protocols]
+  config_directory:
+    description:
+      - The directory of C(main.cf) and C(master.cf).
+    type: path
+    default: /etc/postfix
+extends_documentation_fragment:
+  - ansible.builtin.action_common_attributes
+attributes:
+  check_mode:
+    support: full
+    details: The new files are checked too. On a host without Postfix everything given is reported as a change.
+  diff_mode:
+    support: full
+  platform:
+    support: full
+    platforms: debian
+  idempotent:
+    description: Whether a second run with the same options changes nothing.
+    support: full
+notes:
+  - Needs root, the right to mount (C(CAP_SYS_ADMIN)) and the kernel's overlayfs.
+  - Proved with Postfix 3.7 and 3.10.
+seealso:
+  - module: mailfleet.ispmail.config_files
+  - name: postconf(5)
+    description: All parameters of main.cf.
+    link: https://www.postfix.org/postconf.5.html
+  - name: master(5)
+    description: The format of master.cf.
+    link: https://www.postfix.org/master.5.html
+"""
+
+EXAMPLES = r"""
+- name: Offer submission with TLS only
+  mailfleet.ispmail.postfix_config:
+    parameters:
+      message_size_limit: 52428800
+      smtpd_tls_mandatory_protocols: ">=TLSv1.2"
+      smtpd_helo_required: true
+      mynetworks: [127.0.0.0/8, "[::1]/128"]
+      mynetworks_style: null
+    services:
+      submission/inet:
+        private: false
+        chroot: false
+        command: smtpd
+        options:
+          syslog_name: postfix/submission
+          smtpd_tls_security_level: encrypt
+  register: postfix
+
+- name: Take up the new configuration
+  ansible.builtin.debug:
+    msg: "{{ 'restart' if postfix.restart_required else 'reload' }} Postfix"
+  when: postfix is changed
+"""
+
+RETURN = r"""
+changed_parameters:
+  description: Names of the parameters that were set or removed, or would be in check mode.
+  returned: success
+  type: list
+  elements: str
+  sample: [message_size_limit, mynetworks]
+changed_services:
+  description: Names and types of the services that were set or removed.
+  returned: success
+  type: list
+  elements: str
+  sample: [submission/inet]
+changed_files:
+  description: The files that were replaced.
+  returned: success
+  type: list
+  elements: str
+  sample: [/etc/postfix/main.cf, /etc/postfix/master.cf]
+restart_required:
+  description: Whether a parameter of O(restart_on) was changed.
+  returned: success
+  type: bool
+  sample: false
+checks:
+  description: The command that checked the new files, if there was a change, and why it did not run in check mode.
+  returned: success
+  type: list
+  elements: dict
+  sample:
+    - argv: [postfix, -c, /etc/postfix, check]
+      ran: true
+      reason: ""
+"""
+
+import os
+import re
+from collections.abc import Mapping
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.mailfleet.ispmail.plugins.module_utils.config_apply import apply_changes
+from ansible_collections.mailfleet.ispmail.plugins.module_utils.config_change import Change, ConfigError, Node, read_node
+from ansible_collections.mailfleet.ispmail.plugins.module_utils.config_stage import CheckResult
+from ansible_collections.mailfleet.ispmail.plugins.module_utils.postfix_files import PostfixError, edit_main, edit_master
+
+_UNUSED = re.compile(r"(?P<file>main|master)\.cf: unused parameter: (?P<name>[^\s=]+)=")
+
+
+class PostfixPlan:
+    """The change of both files, and the names of what changes in them."""
+
+    def __init__(self, params: Mapping, lenient: bool) -> None:
+        self._params = params
+        self._lenient = lenient
+        self.parameters: list[str] = []
+        self.services: list[str] = []
+
+    def make(self) -> list[Change]:
+        changes = []
+        try:
+            for name, edit, wanted, changed in (
+                ("main.cf", edit_main, self._params["parameters"], self.parameters),
+                ("master.cf", edit_master, self._params["services"], self.services),
+            ):
+                dest = os.path.join(self._params["config_directory"], name)
+                path = os.path.realpath(dest)
+                before = read_node(path)
+                if before.kind == "absent" and not self._lenient:
+                    raise ConfigError(f"{dest} does not exist: install Postfix first, or correct config_directory")
+                text, names = edit(before.content.decode("utf-8", "surrogateescape"), wanted)
+                changed += names
+                if names:
+                    after = Node(
+                        "file",
+                        content=text.encode("utf-8", "surrogateescape"),
+                        uid=before.uid,
+                        gid=before.gid,
+                        mode=before.mode or 0o644,
+                    )
+                    changes.append(Change(dest, path, before, after))
+        except PostfixError as error:
+            raise ConfigError(str(error)) from error
+        return changes
+
+    def judge(self, result: CheckResult) -> None:
+        """Refuse what postconf only warns of: a name that was given and that nothing in Postfix uses."""
+        options = {name for service in self._params["services"].values() for name in (service or {}).get("options") or {}}
+        given = {"main": set(self._params["parameters"]), "master": options}
+        for match in _UNUSED.finditer(result.output):
+            if match["name"] in given[match["file"]]:
+                raise ConfigError(
+                    f"{match['name']} is unknown to this Postfix and no parameter refers to it: correct the name, "
+                    f"or remove it; nothing was replaced"
+                )
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "parameters": {"type": "dict", "default": {}},
+            "services": {"type": "dict", "default": {}},
+            "restart_on": {"type": "list", "elements": "str", "default": ["inet_interfaces", "inet_protocols"]},
+            "config_directory": {"type": "path", "default": "/etc/postfix"},
+        },
+        supports_check_mode=True,
+    )
+    plan = PostfixPlan(module.params, lenient=module.check_mode)
+    command = ["postfix", "-c", module.params["config_directory"], "check"]
+    try:
+        for name, service in module.params["services"].items():
+            if service is not None and not isinstance(service, Mapping):
+                raise ConfigError(f"service {name} must be a dictionary or null")
+        outcome = apply_changes(module, plan.make, [command], plan.judge)
+    except ConfigError as error:
+        module.fail_json(msg=str(error))
+    module.exit_json(
+        changed_parameters=plan.parameters,
+        changed_services=plan.services,
+        restart_required=bool(set(plan.parameters) & set(module.params["restart_on"])),
+        **outcome.as_result(module),
+    )
+
+
+if __name__ == "__main__":
+    main()
