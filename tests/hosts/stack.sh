@@ -1,0 +1,13 @@
+#!/bin/sh
+# Runs inside a base image: current package lists, and the packages named as
+# arguments downloaded into apt's cache, so that a test host fetches nothing.
+set -eu
+export DEBIAN_FRONTEND=noninteractive
+# The archives of debootstrap itself are installed already.
+apt-get clean
+apt-get -qq update
+apt-get -qq -y --no-install-recommends dist-upgrade
+apt-get clean
+apt-get -qq -y --no-install-recommends --download-only install "$@"
+# A container has no kernel modules, and a test host must not upgrade itself in mid-test.
+systemctl mask systemd-modules-load.service apt-daily.timer apt-daily-upgrade.timer
