@@ -31,8 +31,10 @@ except ImportError:
     PYMYSQL_IMPORT_ERROR = traceback.format_exc()
     pymysql = None
     Connection = object
+    DatabaseError: type[Exception] = ConnectionError
 else:
     PYMYSQL_IMPORT_ERROR = None
+    DatabaseError = pymysql.MySQLError
 
 DEFAULT_SOCKET = "/run/mysqld/mysqld.sock"
 DEFAULT_PORT = 3306
