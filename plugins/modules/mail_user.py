@@ -1,0 +1,15 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, mailfleet
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+from ansible_collections.mailfleet.ispmail.plugins.module_utils.directory import run_one, user_options
+
+
+def main() -> None:
+    run_one("users", user_options())
+
+
+if __name__ == "__main__":
+    main()
