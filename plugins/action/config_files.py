@@ -11,7 +11,7 @@ import time
 from collections.abc import Mapping
 from datetime import datetime
 
-from ansible import constants as C
+from ansible import constants
 from ansible.errors import AnsibleActionFail, AnsibleError
 from ansible.plugins.action import ActionBase
 from ansible.template import trust_as_template
@@ -30,7 +30,9 @@ class ActionModule(ActionBase):
             raise AnsibleActionFail("files must be a list of dictionaries, one for each file")
 
         arguments = dict(self._task.args)
-        arguments["files"] = [self._prepared(f"files[{number}]", entry, task_vars) for number, entry in enumerate(files)]
+        arguments["files"] = [
+            self._prepared(f"files[{number}]", entry, task_vars) for number, entry in enumerate(files)
+        ]
         # The arguments hold the content of all files: the host's journal shall not get them, nor the output.
         task_vars["ansible_no_target_syslog"] = True
         result = self._execute_module(module_name=_MODULE, module_args=arguments, task_vars=task_vars)
@@ -57,7 +59,7 @@ class ActionModule(ActionBase):
         try:
             prepared["content"] = self._render(source, prepared["dest"], task_vars)
         except AnsibleError as error:
-            raise AnsibleActionFail(f"{position}: the template {source} for {prepared['dest']} cannot be rendered") from error
+            raise AnsibleActionFail(f"{position}: cannot render {source} for {prepared['dest']}") from error
         return prepared
 
     def _render(self, source: str, dest: str, task_vars: Mapping) -> str:
@@ -82,7 +84,7 @@ def _template_variables(source: str, path: str, dest: str) -> dict:
         owner: str | int = pwd.getpwuid(information.st_uid).pw_name
     except KeyError:
         owner = information.st_uid
-    managed = C.config.get_config_value("DEFAULT_MANAGED_STR").format(
+    managed = constants.config.get_config_value("DEFAULT_MANAGED_STR").format(
         host="{{ template_host }}", uid="{{ template_uid }}", file="{{ template_path }}"
     )
     return {

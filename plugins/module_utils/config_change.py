@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 
@@ -42,7 +43,6 @@ class Change:
     """One path that differs from what was asked for.
 
     ``dest`` is the path as the user wrote it, ``path`` the one that is written: symbolic links on the way resolved.
-    ``owner`` and ``group`` are the names asked for, kept for messages and diffs.
     """
 
     dest: str
@@ -50,8 +50,6 @@ class Change:
     before: Node
     after: Node
     sensitive: bool = False
-    owner: str = ""
-    group: str = ""
 
 
 def read_node(path: str) -> Node:
@@ -63,12 +61,12 @@ def read_node(path: str) -> Node:
         info = os.lstat(path)
         if stat.S_ISLNK(info.st_mode):
             return Node("link", target=os.readlink(path))
-        access = {"uid": info.st_uid, "gid": info.st_gid, "mode": stat.S_IMODE(info.st_mode)}
+        access = (info.st_uid, info.st_gid, stat.S_IMODE(info.st_mode))
         if stat.S_ISDIR(info.st_mode):
-            return Node("directory", **access)
+            return Node("directory", b"", "", *access)
         if stat.S_ISREG(info.st_mode):
             with open(path, "rb") as stream:
-                return Node("file", content=stream.read(), **access)
+                return Node("file", stream.read(), "", *access)
     except (FileNotFoundError, NotADirectoryError):
         return Node()
     except OSError as error:
@@ -76,8 +74,46 @@ def read_node(path: str) -> Node:
     raise ConfigError(f"{path} is neither a regular file, a symbolic link nor a directory")
 
 
-def _access_line(node: Node, owner: str, group: str) -> str:
-    return f"owner {owner or node.uid}, group {group or node.gid}, mode {node.mode:04o}\n"
+def apply_node(path: str, node: Node) -> None:
+    """Create the file, link or directory ``node`` at ``path``, where nothing is, with its owner and mode."""
+    if node.kind == "link":
+        os.symlink(node.target, path)
+        return
+    if node.kind == "directory":
+        os.mkdir(path, 0o700)
+        set_access(path, node)
+        return
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    with os.fdopen(descriptor, "wb") as stream:
+        stream.write(node.content)
+        stream.flush()
+        os.fchown(descriptor, node.uid, node.gid)
+        os.fchmod(descriptor, node.mode)
+        os.fsync(descriptor)
+
+
+def set_access(path: str, node: Node) -> None:
+    """Set owner, then mode: a change of the owner clears the set-id bits."""
+    os.chown(path, node.uid, node.gid)
+    os.chmod(path, node.mode)
+
+
+def in_order(changes: Sequence[Change]) -> list[Change]:
+    """Sort so that each change finds what it needs: directories appear before and disappear after what they hold."""
+
+    def rank(change: Change) -> tuple[int, int]:
+        depth = change.path.count("/")
+        if change.after.kind == "directory":
+            return (0, depth)
+        if change.before.kind == "directory":
+            return (2, -depth)
+        return (1, 0)
+
+    return sorted(changes, key=rank)
+
+
+def _access_line(node: Node) -> str:
+    return f"owner {node.uid}, group {node.gid}, mode {node.mode:04o}\n"
 
 
 def _shown(node: Node, sensitive: bool, age: str) -> str:
@@ -111,8 +147,8 @@ def diff_of(change: Change) -> list[dict[str, str]]:
             {
                 "before_header": header,
                 "after_header": header,
-                "before": _access_line(before, "", ""),
-                "after": _access_line(after, "", ""),
+                "before": _access_line(before),
+                "after": _access_line(after),
             }
         )
     return entries

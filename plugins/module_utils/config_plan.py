@@ -12,7 +12,12 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from ansible_collections.mailfleet.ispmail.plugins.module_utils.config_change import Change, ConfigError, Node, read_node
+from ansible_collections.mailfleet.ispmail.plugins.module_utils.config_change import (
+    Change,
+    ConfigError,
+    Node,
+    read_node,
+)
 from ansible_collections.mailfleet.ispmail.plugins.module_utils.config_settings import SettingsError, edit_settings
 
 _MODE = re.compile(r"0?[0-7]{3}\Z|[0-7]{4}\Z")
@@ -174,7 +179,7 @@ def _content(item: Item, before: Node, lenient: bool) -> bytes:
     if item.settings is None:
         return item.content or b""
     if before.kind == "absent" and not lenient:
-        raise ConfigError(f"{item.position}: the file whose settings are to be changed does not exist: install its package first")
+        raise ConfigError(f"{item.position}: there is no file to change settings in: install its package first")
     text = before.content.decode("utf-8", "surrogateescape")
     try:
         return edit_settings(text, item.settings, item.assignment).encode("utf-8", "surrogateescape")
@@ -189,7 +194,7 @@ def _check_surroundings(item: Item, path: str, paths: Mapping[str, Item], lenien
         if os.path.isdir(path) and not os.path.islink(path):
             left = [name for name in sorted(os.listdir(path)) if not _is_absent(paths.get(os.path.join(path, name)))]
             if left:
-                raise ConfigError(f"{item.position}: the directory is not empty, it holds {left[0]!r}: list its content as absent too")
+                raise ConfigError(f"{item.position}: the directory holds {left[0]!r}: list its content as absent too")
         return
     if _is_absent(parent):
         raise ConfigError(f"{item.position} is to be in a directory that {parent.position if parent else ''} removes")

@@ -24,7 +24,7 @@ class SettingsError(ValueError):
 def _text(key: str, value: object) -> str:
     if isinstance(value, bool):
         raise SettingsError(
-            f"setting {key} is the boolean {value}: quote the word that the daemon expects, for example \"YES\" or \"1\""
+            f'setting {key} is the boolean {value}: quote the word that the daemon expects, for example "YES" or "1"'
         )
     if not isinstance(value, (str, int, float)):
         raise SettingsError(f"setting {key} is a {type(value).__name__}: give a string, a number or null")
@@ -116,8 +116,8 @@ def _set(lines: list[str], key: str, wanted: str | None, assignment: str) -> lis
     else:
         current, written = raw.strip(), value
     if current != value:
-        head = match["head"] if assignment == "=" or match["head"].strip() != match["head"] else f"{key} "
-        result[found[-1]] = f"{head}{written}\n"
+        head = match["head"]
+        result[found[-1]] = f"{head if head.endswith(('=', ' ', chr(9))) else key + assignment}{written}\n"
     return result
 
 

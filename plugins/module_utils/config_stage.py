@@ -4,9 +4,9 @@
 """Run a daemon's own checker on files that are not in place yet.
 
 The checker runs in a mount namespace of its own (mount_namespaces(7)). There, each directory that is to change is
-covered by an overlay (the kernel's Documentation/filesystems/overlayfs.rst) whose upper layer is a tmpfs, and the changes
-are made in it: the checker sees the complete new set at its true paths, nobody else sees any of it, and all of it is gone
-with the checker.
+covered by an overlay (the kernel's Documentation/filesystems/overlayfs.rst) whose upper layer is a tmpfs, and the
+changes are made in it: the checker sees the complete new set at its true paths, nobody else sees any of it, and all of
+it is gone with the checker.
 """
 
 from __future__ import annotations
@@ -20,8 +20,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import NoReturn
 
-from ansible_collections.mailfleet.ispmail.plugins.module_utils.config_change import Change, ConfigError
-from ansible_collections.mailfleet.ispmail.plugins.module_utils.config_transaction import apply_node, in_order, set_access
+from ansible_collections.mailfleet.ispmail.plugins.module_utils.config_change import (
+    Change,
+    ConfigError,
+    apply_node,
+    in_order,
+    set_access,
+)
 
 # <sched.h> and <sys/mount.h>; os.unshare() came with Python 3.12, os.mount() never.
 _CLONE_NEWNS = 0x00020000
@@ -59,14 +64,16 @@ def run_checks(changes: Sequence[Change], commands: Iterable[Sequence[str]]) -> 
     finally:
         os.rmdir(workspace)
     if status != 0 or not text:
-        raise ConfigError(f"the check of the new files was killed or failed (wait status {status}); nothing was replaced")
+        raise ConfigError(f"the check of the new files was killed (wait status {status}); nothing was replaced")
     answer = json.loads(text)
     if "error" in answer:
         raise ConfigError(answer["error"])
     return [CheckResult(**result) for result in answer["results"]]
 
 
-def _run_in_child(changes: Sequence[Change], commands: Iterable[Sequence[str]], workspace: str, writer: int) -> NoReturn:
+def _run_in_child(
+    changes: Sequence[Change], commands: Iterable[Sequence[str]], workspace: str, writer: int
+) -> NoReturn:
     status = 1
     try:
         try:
@@ -75,7 +82,7 @@ def _run_in_child(changes: Sequence[Change], commands: Iterable[Sequence[str]], 
         except OSError as error:
             answer = {
                 "error": f"the new files cannot be shown to their checker alone ({error}); nothing was replaced. "
-                "It takes root with CAP_SYS_ADMIN and a kernel with overlayfs: use become, or give the container that right"
+                "That takes root with CAP_SYS_ADMIN and a kernel with overlayfs: use become, or give the host these"
             }
         with os.fdopen(writer, "w", encoding="utf-8") as stream:
             json.dump(answer, stream)

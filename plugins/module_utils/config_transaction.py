@@ -3,11 +3,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Replace a set of files together or not at all.
 
-Every new file is written and synchronised beside the one it replaces before the first rename. A journal says how to go
-back, so that a kill at any point leaves the old set, at the latest when the next transaction on the host begins. The
-renames are done by a process of its own, which a lost connection or a kill of the module does not reach: it puts the old
-set back unless the module lived to acknowledge the new one. So a change is never in place without being reported, and
-the handlers that it needs are never lost.
+Every new file is written and synchronised beside the one it replaces before the first rename. A journal says how to
+go back, so that a kill at any point leaves the old set, at the latest when the next transaction on the host begins.
+The renames are done by a process of its own, which a lost connection or a kill of the module does not reach: it puts
+the old set back unless the module lived to acknowledge the new one. So no change stays in place without a report, and
+the handlers that it needs are not lost.
 """
 
 from __future__ import annotations
@@ -20,47 +20,16 @@ import signal
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 
-from ansible_collections.mailfleet.ispmail.plugins.module_utils.config_change import Change, ConfigError, Node
+from ansible_collections.mailfleet.ispmail.plugins.module_utils.config_change import (
+    Change,
+    ConfigError,
+    Node,
+    apply_node,
+    in_order,
+    set_access,
+)
 
 STATE_DIRECTORY = "/var/lib/mailfleet-ispmail"
-
-
-def apply_node(path: str, node: Node) -> None:
-    """Create the file, link or directory ``node`` at ``path``, where nothing is, with its owner and mode."""
-    if node.kind == "link":
-        os.symlink(node.target, path)
-        return
-    if node.kind == "directory":
-        os.mkdir(path, 0o700)
-        set_access(path, node)
-        return
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-    with os.fdopen(descriptor, "wb") as stream:
-        stream.write(node.content)
-        stream.flush()
-        os.fchown(descriptor, node.uid, node.gid)
-        os.fchmod(descriptor, node.mode)
-        os.fsync(descriptor)
-
-
-def set_access(path: str, node: Node) -> None:
-    """Set owner, then mode: a change of the owner clears the set-id bits."""
-    os.chown(path, node.uid, node.gid)
-    os.chmod(path, node.mode)
-
-
-def in_order(changes: Sequence[Change]) -> list[Change]:
-    """Sort so that each change finds what it needs: directories appear before and disappear after what they hold."""
-
-    def rank(change: Change) -> tuple[int, int]:
-        depth = change.path.count("/")
-        if change.after.kind == "directory":
-            return (0, depth)
-        if change.before.kind == "directory":
-            return (2, -depth)
-        return (1, 0)
-
-    return sorted(changes, key=rank)
 
 
 def _sync_directory(path: str) -> None:
@@ -146,15 +115,15 @@ class Transaction:
                 return False
             os.mkdir(path, 0o700)
             set_access(path, before)
-        elif step["action"] == "put" and os.path.lexists(step["temporary"]):
-            return False
-        elif backup and not os.path.lexists(backup):
-            return False
-        elif backup:
-            # A rename between two names of one file does nothing and keeps both: the caller removes the backup.
-            os.rename(backup, path)
         else:
-            _remove(path)
+            replaced = not (step["temporary"] and os.path.lexists(step["temporary"]))
+            if not replaced or (backup and not os.path.lexists(backup)):
+                return False
+            if backup:
+                # A rename between two names of one file does nothing and keeps both: the caller removes the backup.
+                os.rename(backup, path)
+            else:
+                _remove(path)
         return True
 
     def commit(self, changes: Sequence[Change]) -> None:
@@ -271,7 +240,7 @@ class Transaction:
 
     def _phase(self) -> str | None:
         record = self._read_journal()
-        return record and record["phase"]
+        return record["phase"] if record else None
 
     def _write_journal(self, phase: str, steps: Sequence[dict]) -> None:
         temporary = f"{self._journal}-new"

@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Edit Postfix's main.cf and master.cf as text (postconf(5), master(5)).
 
-Both files consist of logical lines: a line that starts with white space continues the one before, and comments and empty
-lines may stand between the parts. Whatever is not asked to change stays byte for byte as it was found.
+Both files consist of logical lines: a line that starts with white space continues the one before, and comments and
+empty lines may stand between the parts. Whatever is not asked to change stays byte for byte as it was found.
 """
 
 from __future__ import annotations
@@ -85,10 +85,11 @@ def to_value(name: str, value: object, separator: str = ", ") -> str:
     if isinstance(value, (list, tuple)):
         return separator.join(to_value(name, part) for part in value)
     if not isinstance(value, (str, int, float)):
-        raise PostfixError(f"{name}: the value is a {type(value).__name__}: give a string, number, boolean, list or null")
+        kind = type(value).__name__
+        raise PostfixError(f"{name}: the value is a {kind}: give a string, number, boolean, list or null")
     text = str(value).strip()
     if any(character in text for character in "\n\r\0"):
-        raise PostfixError(f"{name}: the value contains a line break or a NUL character: write it as one line, or as a list")
+        raise PostfixError(f"{name}: the value contains a line break or a NUL: write one line, or a list")
     return text
 
 
@@ -98,8 +99,8 @@ def to_value(name: str, value: object, separator: str = ", ") -> str:
 def edit_main(text: str, parameters: Mapping[str, object]) -> tuple[str, list[str]]:
     """Return main.cf with ``parameters`` set, and the names of those that changed.
 
-    A null value removes the parameter, so that Postfix's default holds again. Of several lines for one parameter Postfix
-    takes the last: that one is changed, the others go.
+    A null value removes the parameter, so that Postfix's default holds again. Of several lines for one parameter
+    Postfix takes the last: that one is changed, the others go.
     """
     changed = []
     for name, wanted in parameters.items():
@@ -203,7 +204,9 @@ def _parse_service(text: str) -> Service | None:
     words = _words(text)
     if len(words) < 8:
         return None
-    return Service(*words[:7], **_command(words[7:]))
+    name, kind, private, unprivileged, chroot, wakeup, maxproc = words[:7]
+    service = Service(name, kind, private, unprivileged, chroot, wakeup, maxproc)
+    return replace(service, **_command(words[7:]))
 
 
 def edit_master(text: str, services: Mapping[str, Mapping | None]) -> tuple[str, list[str]]:
@@ -216,18 +219,19 @@ def edit_master(text: str, services: Mapping[str, Mapping | None]) -> tuple[str,
     for key, wanted in services.items():
         match = _SERVICE.match(key)
         if not match:
-            raise PostfixError(f"{key!r} is not a service: write its name and type as in master.cf, for example smtp/inet")
+            raise PostfixError(f"{key!r} is not a service: write name and type as in master.cf, for example smtp/inet")
         lines = _split(text)
-        found = [entry for entry in _entries(_present(lines)) if entry.text.split()[:2] == [match["name"], match["type"]]]
+        blank = Service(match["name"], match["type"])
+        found = [entry for entry in _entries(_present(lines)) if entry.text.split()[:2] == [blank.name, blank.type]]
         if wanted is None and not found:
             continue
         before = _parse_service(found[-1].text) if found else None
-        service = None if wanted is None else _merge(key, before or Service(match["name"], match["type"]), wanted)
+        service = None if wanted is None else _merge(key, before or blank, wanted)
         if service is not None and service == before and len(found) == 1:
             continue
         for entry in found[:-1]:
             _write(lines, entry, None)
-        _write(lines, found[-1] if found else None, service and service.render())
+        _write(lines, found[-1] if found else None, service.render() if service else None)
         text = "".join(_present(lines))
         changed.append(key)
     return text, changed
@@ -271,7 +275,8 @@ def _number(key: str, name: str, value: object) -> str:
         return "-"
     if not isinstance(value, bool) and re.match(pattern, str(value)):
         return str(value)
-    raise PostfixError(f"service {key}: {name} is {value!r}: give a number of {'seconds' if name == 'wakeup' else 'processes'} or null")
+    unit = "seconds" if name == "wakeup" else "processes"
+    raise PostfixError(f"service {key}: {name} is {value!r}: give a number of {unit} or null")
 
 
 def _options(key: str, options: object) -> dict[str, str]:

@@ -13,8 +13,8 @@ author: mailfleet (@mailfleet)
 description:
   - Makes all configuration files of one service what they shall be, as one change and in one exchange with the host.
   - Templates are rendered on the control node, with everything that M(ansible.builtin.template) offers.
-  - Before any file is replaced, the daemon's own checker sees the complete new set at its true paths, in a private mount
-    namespace. Nobody else sees the new files before the check has passed.
+  - Before any file is replaced, the daemon's own checker sees the complete new set at its true paths, in a private
+    mount namespace. Nobody else sees the new files before the check has passed.
   - All files are replaced, or none. A kill at any moment leaves the old set, at the latest when the module runs next on
     the host.
 options:
@@ -65,8 +65,8 @@ options:
         type: str
       owner:
         description:
-          - Name or number of the owner. The default is V(root), and with O(files[].settings) or an existing directory the
-            present owner.
+          - Name or number of the owner. The default is V(root), and with O(files[].settings) or an existing directory
+            the present owner.
         type: str
       group:
         description:
@@ -74,8 +74,8 @@ options:
         type: str
       mode:
         description:
-          - Permission bits as a string of octal digits. The default is V("0644"), for a new directory V("0755"), and with
-            O(files[].settings) or an existing directory the present mode.
+          - Permission bits as a string of octal digits. The default is V("0644"), for a new directory V("0755"), and
+            with O(files[].settings) or an existing directory the present mode.
         type: raw
       sensitive:
         description:

@@ -13,26 +13,26 @@ author: mailfleet (@mailfleet)
 description:
   - Sets the given parameters and services in one exchange with the host and leaves everything else in both files as it
     was found, comments included.
-  - Before the files are replaced, C(postfix check) sees the new ones in a private mount namespace. A file that it refuses,
-    or a given parameter that this Postfix does not know, leaves the host as it was.
+  - Before the files are replaced, C(postfix check) sees the new ones in a private mount namespace. A file that it
+    refuses, or a given parameter that this Postfix does not know, leaves the host as it was.
   - C(main.cf) and C(master.cf) are replaced together or not at all.
   - Postfix is not reloaded. Reload it when the task has changed something, or restart it when RV(restart_required).
 options:
   parameters:
     description:
-      - Parameters of C(main.cf) by name. Lists are joined with V(, ), booleans become V(yes) and V(no), null removes the
-        parameter so that Postfix's own default holds.
+      - Parameters of C(main.cf) by name. Lists are joined with V(, ), booleans become V(yes) and V(no), null removes
+        the parameter so that Postfix's own default holds.
       - A value that differs from the present one in white space only is no change.
     type: dict
     default: {}
   services:
     description:
       - Services of C(master.cf) by name and type, for example V(submission/inet). null removes the service.
-      - 'The fields are C(private), C(unprivileged) and C(chroot) (boolean or null), C(wakeup) (seconds, may end in V(?)) and
-        C(maxproc) (number, V(0) is no limit), C(command) (the program and its arguments) and C(options) (the C(-o)
-        settings).'
-      - A field that is not given stays as it is found; in a new service it is Postfix's default, and C(command) is needed.
-        A null field is Postfix's default.
+      - 'The fields are C(private), C(unprivileged) and C(chroot) (boolean or null), C(wakeup) (seconds, may end in
+        V(?)) and C(maxproc) (number, V(0) is no limit), C(command) (the program and its arguments) and C(options) (the
+        C(-o) settings).'
+      - A field that is not given stays as it is found; in a new service it is Postfix's default, and C(command) is
+        needed. A null field is Postfix's default.
       - C(options) are all options of the service. Options that are not listed are removed.
     type: dict
     default: {}
@@ -136,57 +136,65 @@ checks:
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.mailfleet.ispmail.plugins.module_utils.config_apply import apply_changes
-from ansible_collections.mailfleet.ispmail.plugins.module_utils.config_change import Change, ConfigError, Node, read_node
+from ansible_collections.mailfleet.ispmail.plugins.module_utils.config_change import (
+    Change,
+    ConfigError,
+    Node,
+    read_node,
+)
 from ansible_collections.mailfleet.ispmail.plugins.module_utils.config_stage import CheckResult
-from ansible_collections.mailfleet.ispmail.plugins.module_utils.postfix_files import PostfixError, edit_main, edit_master
+from ansible_collections.mailfleet.ispmail.plugins.module_utils.postfix_files import (
+    PostfixError,
+    edit_main,
+    edit_master,
+)
 
 _UNUSED = re.compile(r"(?P<file>main|master)\.cf: unused parameter: (?P<name>[^\s=]+)=")
 
 
 class PostfixPlan:
-    """The change of both files, and the names of what changes in them."""
+    """What is asked of both files, and after :meth:`make` the names of what changes in them."""
 
     def __init__(self, params: Mapping, lenient: bool) -> None:
-        self._params = params
+        self._directory = params["config_directory"]
+        self._wanted_parameters = params["parameters"]
+        self._wanted_services = params["services"]
         self._lenient = lenient
         self.parameters: list[str] = []
         self.services: list[str] = []
 
     def make(self) -> list[Change]:
-        changes = []
+        """Return the changes of main.cf and master.cf as they are on the host now.
+
+        :raises ConfigError: if one of the files is missing, or something given cannot be written.
+        """
+        main, self.parameters = self._change("main.cf", edit_main, self._wanted_parameters)
+        master, self.services = self._change("master.cf", edit_master, self._wanted_services)
+        return [change for change, names in ((main, self.parameters), (master, self.services)) if names]
+
+    def _change(self, name: str, edit: Callable, wanted: Mapping) -> tuple[Change, list[str]]:
+        dest = os.path.join(self._directory, name)
+        path = os.path.realpath(dest)
+        before = read_node(path)
+        if before.kind != "file" and not self._lenient:
+            raise ConfigError(f"{dest} is not there: install Postfix first, or correct config_directory")
         try:
-            for name, edit, wanted, changed in (
-                ("main.cf", edit_main, self._params["parameters"], self.parameters),
-                ("master.cf", edit_master, self._params["services"], self.services),
-            ):
-                dest = os.path.join(self._params["config_directory"], name)
-                path = os.path.realpath(dest)
-                before = read_node(path)
-                if before.kind == "absent" and not self._lenient:
-                    raise ConfigError(f"{dest} does not exist: install Postfix first, or correct config_directory")
-                text, names = edit(before.content.decode("utf-8", "surrogateescape"), wanted)
-                changed += names
-                if names:
-                    after = Node(
-                        "file",
-                        content=text.encode("utf-8", "surrogateescape"),
-                        uid=before.uid,
-                        gid=before.gid,
-                        mode=before.mode or 0o644,
-                    )
-                    changes.append(Change(dest, path, before, after))
+            text, names = edit(before.content.decode("utf-8", "surrogateescape"), wanted)
         except PostfixError as error:
             raise ConfigError(str(error)) from error
-        return changes
+        present = before if before.kind == "file" else Node("file", mode=0o644)
+        return Change(dest, path, before, replace(present, content=text.encode("utf-8", "surrogateescape"))), names
 
     def judge(self, result: CheckResult) -> None:
         """Refuse what postconf only warns of: a name that was given and that nothing in Postfix uses."""
-        options = {name for service in self._params["services"].values() for name in (service or {}).get("options") or {}}
-        given = {"main": set(self._params["parameters"]), "master": options}
+        services = self._wanted_services.values()
+        options = {name for service in services if service for name in service.get("options") or {}}
+        given = {"main": set(self._wanted_parameters), "master": options}
         for match in _UNUSED.finditer(result.output):
             if match["name"] in given[match["file"]]:
                 raise ConfigError(
