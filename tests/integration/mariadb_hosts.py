@@ -1,0 +1,182 @@
+# Copyright: (c) 2026, mailfleet
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""MariaDB servers of Debian's releases on test hosts, and modules that really run there.
+
+A host with the server installed is kept as an image, named after what it was made of, so that only the first run
+waits for the installation.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+import os
+import secrets
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import pymysql
+from ansible import constants
+from ansible.executor.module_common import modify_module
+from ansible.parsing.dataloader import DataLoader
+from ansible.plugins.loader import init_plugin_loader, module_loader
+from ansible.template import Templar
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "hosts"))
+import images  # noqa: E402
+import namespace  # noqa: E402
+import testhosts  # noqa: E402
+
+_HERE = Path(__file__).resolve().parent
+_INSTALL = "DEBIAN_FRONTEND=noninteractive apt-get -qq -y --no-install-recommends install mariadb-server python3-pymysql openssl >&2"
+# An authority, a certificate for the server's address and one for a client, valid for a day.
+_CERTIFY = """
+set -eu
+mkdir -p /etc/mysql/tls
+cd /etc/mysql/tls
+make() { # name, subject, extensions
+    openssl req -newkey rsa:2048 -nodes -keyout $1.key -out $1.csr -subj "/CN=$2" 2>/dev/null
+    printf "$3" > $1.ext
+    openssl x509 -req -in $1.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 1 -extfile $1.ext -out $1.pem 2>/dev/null
+}
+for authority in ca other-ca; do
+    openssl req -x509 -newkey rsa:2048 -nodes -keyout $authority.key -out $authority.pem -days 1 -subj "/CN=$authority" \
+        -addext 'keyUsage=critical,keyCertSign' 2>/dev/null
+done
+identifiers='subjectKeyIdentifier=hash\\nauthorityKeyIdentifier=keyid\\n'
+make server "$1" "subjectAltName=IP:$1\\n$identifiers"
+make client certified "extendedKeyUsage=clientAuth\\n$identifiers"
+chmod 644 *.pem
+chown mysql server.key
+# Reachable from the machine that runs the tests, and with TLS; nothing else differs from Debian's configuration.
+cat > /etc/mysql/mariadb.conf.d/99-tests.cnf <<'END'
+[mysqld]
+bind-address = 0.0.0.0
+ssl_cert = /etc/mysql/tls/server.pem
+ssl_key = /etc/mysql/tls/server.key
+END
+systemctl restart mariadb
+"""
+
+
+class Server:
+    """One running server. C(address) is its IPv4 address, C(password) that of the account C(admin), reached over TLS."""
+
+    def __init__(self, suite: str) -> None:
+        self.suite = suite
+        self.name = f"mariadb-{suite}-{os.getpid()}"
+        self.password = secrets.token_urlsafe(16)
+        testhosts.start(self.name, f"{self.name}.example.test", _image(suite))
+        self.address = testhosts.address(self.name)
+        self._certificates = tempfile.TemporaryDirectory(prefix="ispmail-tls-")
+        self.shell(_CERTIFY, self.address)
+        self.ca_cert = self._fetch("ca.pem")
+        self.other_ca_cert = self._fetch("other-ca.pem")
+        self.sql(f"CREATE USER admin@'%' IDENTIFIED BY '{self.password}'; GRANT ALL ON *.* TO admin@'%' WITH GRANT OPTION")
+
+    def stop(self) -> None:
+        testhosts.remove(self.name)
+        self._certificates.cleanup()
+
+    def shell(self, script: str, *argv: str, **options: Any) -> str:
+        """What C(script) prints, run by the host's sh as root with the arguments C(argv)."""
+        return images.podman("exec", "-i", self.name, "sh", "-s", *argv, stdin=script, **options)
+
+    def sql(self, statements: str, database: str = "mysql") -> str:
+        """What MariaDB's own client prints (tab separated, no headings) for C(statements), as root over the socket."""
+        # The client of 11.8 wants to verify the server's certificate even there.
+        options = ["--skip-ssl", "--default-character-set=utf8mb4", "--skip-column-names", "--batch"]
+        return images.podman("exec", "-i", self.name, "mariadb", *options, database, stdin=statements)
+
+    def dump(self, database: str, *tables: str) -> str:
+        """The content of C(database) as mariadb-dump writes it, without times."""
+        options = ["--skip-ssl", "--skip-dump-date", "--skip-comments", "--skip-extended-insert"]
+        return images.podman("exec", self.name, "mariadb-dump", *options, database, *tables)
+
+    def login(self, **options: Any) -> dict[str, Any]:
+        """Connection options of a module that runs on the testing machine, as C(admin) over verified TLS."""
+        return {
+            "login_host": [self.address],
+            "login_user": "admin",
+            "login_password": self.password,
+            "ca_cert": self.ca_cert,
+            **options,
+        }
+
+    def connect(self, database: str | None = None) -> pymysql.connections.Connection:
+        """A plain connection from the testing machine as C(admin)."""
+        return pymysql.connect(
+            host=self.address, user="admin", password=self.password, database=database, ssl_ca=self.ca_cert
+        )
+
+    def module(self, name: str, check: bool = False, **arguments: Any) -> dict[str, Any]:
+        """The result of the collection's module C(name), run on the host by its Python as Ansible would run it there.
+
+        Without connection options in C(arguments) that is root over the Unix socket.
+        """
+        return json.loads(self.start_module(name, check, **arguments).communicate(timeout=300)[0])
+
+    def start_module(self, name: str, check: bool = False, **arguments: Any) -> subprocess.Popen:
+        """Like C(module), but does not wait; the module's JSON is the standard output."""
+        payload = _payload(f"mailfleet.ispmail.{name}", {**arguments, "_ansible_check_mode": check, "_ansible_diff": True})
+        process = subprocess.Popen(
+            [*namespace.prefix(), "podman", "exec", "-i", self.name, "python3", "-"],
+            env=namespace.environment(),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+        assert process.stdin is not None
+        process.stdin.write(payload)
+        process.stdin.close()
+        process.stdin = None
+        return process
+
+    def _fetch(self, name: str) -> str:
+        path = Path(self._certificates.name) / name
+        path.write_text(images.podman("exec", self.name, "cat", f"/etc/mysql/tls/{name}"))
+        return str(path)
+
+
+def _image(suite: str) -> str:
+    """Name of the image of C(suite) with the server installed, made if need be."""
+    stack = images.stack(suite)
+    origin = images.podman("image", "inspect", "--format", "{{.Id}}", stack) + _INSTALL
+    name = f"localhost/ispmail-mariadb-{suite}:{hashlib.sha256(origin.encode()).hexdigest()[:12]}"
+    with namespace.locked(f"mariadb-{suite}"):
+        if not images.exists(name):
+            for old in images.podman("images", "--quiet", f"localhost/ispmail-mariadb-{suite}").split():
+                images.podman("rmi", "--force", old)
+            builder = f"mariadb-{suite}-build"
+            try:
+                testhosts.start(builder, f"{builder}.example.test", stack)
+                images.podman("exec", "-i", builder, "sh", "-s", stdin=_INSTALL, timeout=600)
+                images.podman("exec", builder, "systemctl", "stop", "mariadb")
+                testhosts.commit(builder, name)
+            finally:
+                testhosts.remove(builder)
+    return name
+
+
+_load_plugins = functools.cache(init_plugin_loader)
+
+
+def _payload(module: str, arguments: dict[str, Any]) -> bytes:
+    """What Ansible sends to a host to run C(module): one Python program with everything in it."""
+    _load_plugins()
+    found = module_loader.find_plugin_with_context(module)
+    assert found.resolved, f"{module} is not among the modules of {constants.COLLECTIONS_PATHS}"
+    built = modify_module(
+        module_name=module,
+        module_path=found.plugin_resolved_path,
+        module_args=arguments,
+        templar=Templar(loader=DataLoader()),
+        task_vars={"ansible_python_interpreter": "/usr/bin/python3"},
+        module_compression="ZIP_DEFLATED",
+    )
+    return built.b_module_data
