@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The control node's half of mail_directory: every row travels to the managed host in one file, none as an argument.
 
-Arguments are templated, validated, searched for secrets and logged one by one, which takes minutes for a hundred thousand
-rows; and what is no argument can be shown nowhere.
+Arguments are templated, validated, searched for secrets and logged one by one, which takes minutes for a hundred
+thousand rows; and what is no argument can be shown nowhere.
 """
 
 from __future__ import annotations
@@ -13,11 +13,10 @@ import os
 import tempfile
 from collections.abc import Iterator
 
-from ansible import constants as C
+from ansible import constants
 from ansible.errors import AnsibleActionFail, AnsibleError
 from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
-
 from ansible_collections.mailfleet.ispmail.plugins.module_utils.directory_files import (
     LISTS,
     STREAM,
@@ -39,7 +38,8 @@ class ActionModule(ActionBase):
         super().run(tmp, task_vars)
         args = dict(self._task.args)
         try:
-            if not boolean(args.get("remote_src", False), strict=False) and (args.get("src") or args.keys() & set(LISTS)):
+            on_control_node = not boolean(args.get("remote_src", False), strict=False)
+            if on_control_node and args.keys() & {"src", *LISTS}:
                 args = self._send_rows(args)
             return self._execute_module("mailfleet.ispmail.mail_directory", module_args=args, task_vars=task_vars)
         except SourceError as error:
@@ -49,7 +49,7 @@ class ActionModule(ActionBase):
 
     def _send_rows(self, args: dict) -> dict:
         """Write the rows of ``args`` to one file on the managed host; return the arguments with its path instead."""
-        descriptor, local = tempfile.mkstemp(suffix=STREAM, dir=C.DEFAULT_LOCAL_TMP)
+        descriptor, local = tempfile.mkstemp(suffix=STREAM, dir=constants.DEFAULT_LOCAL_TMP)
         try:
             with os.fdopen(descriptor, "w", encoding="utf-8") as file:
                 write_stream(self._sections(args), file)

@@ -5,14 +5,16 @@
 
 from __future__ import annotations
 
-from typing import Any, Iterable
+import os
+import shutil
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-
 from ansible_collections.mailfleet.ispmail.plugins.module_utils.addresses import AddressError, parse_domain
 from ansible_collections.mailfleet.ispmail.plugins.module_utils.connection import (
     ConnectionFailed,
-    connect,
     connection_argument_spec,
 )
 from ansible_collections.mailfleet.ispmail.plugins.module_utils.directory_files import SourceError, of_options
@@ -41,7 +43,13 @@ from ansible_collections.mailfleet.ispmail.plugins.module_utils.store import Sto
 
 DIFF_LIMIT = 100  # rows of a table
 
-_STATE = {"type": "str", "choices": list(STATES), "default": "present"}
+LOCAL_DOMAINS: dict[str, dict[str, Any]] = {"local_domains": {"type": "list", "elements": "str", "default": []}}
+MAILDIR_OPTIONS: dict[str, dict[str, Any]] = {
+    "delete_maildirs": {"type": "bool", "default": False},
+    "mail_store": {"type": "path", "default": "/home/vmail"},
+}
+
+_STATE: dict[str, Any] = {"type": "str", "choices": list(STATES), "default": "present"}
 
 
 def domain_options() -> dict[str, dict[str, Any]]:
@@ -88,7 +96,30 @@ def run_one(name: str, item_options: dict[str, dict[str, Any]], **more_options: 
         mutually_exclusive=[("password", "password_hash")] if "password" in item_options else [],
     )
     row = of_options(name, {option: module.params[option] for option in item_options})
-    module.exit_json(**reconcile(module, lambda: [row], options_of(module)))
+    result, planned = reconcile(module, lambda: [row], options_of(module))
+    if module.params.get("delete_maildirs"):
+        result["maildirs"] = _delete_maildirs(module, planned.users.delete)
+    module.exit_json(**result)
+
+
+def _delete_maildirs(module: AnsibleModule, users: list[str]) -> list[str]:
+    """Delete the maildirs of ``users`` and return their paths; fails the module where one cannot be deleted."""
+    # An address with a slash, which only an older tool can have stored, is no name of a directory.
+    paths = [os.path.join(module.params["mail_store"], user) for user in users if "/" not in user]
+    paths = [path for path in paths if os.path.isdir(path) and not os.path.islink(path)]
+    failed = []
+    for path in () if module.check_mode else paths:
+        try:
+            shutil.rmtree(path)
+        except OSError as error:
+            failed.append(f"{path} ({error.strerror})")
+    if failed:
+        module.fail_json(
+            msg=f"the rows are deleted, but these maildirs remain: {', '.join(failed)}; delete them by hand",
+            changed=True,
+            maildirs=paths,
+        )
+    return paths
 
 
 def options_of(module: AnsibleModule) -> Options:
@@ -97,14 +128,15 @@ def options_of(module: AnsibleModule) -> Options:
     purge_domains = params.get("purge_domains")
     return Options(
         purge=frozenset(params.get("purge") or ()),
-        purge_domains=None if purge_domains is None else _domains(module, "purge_domains"),
+        purge_domains=None if purge_domains is None else parse_domains(module, "purge_domains"),
         max_deletions=params.get("max_deletions"),
         cascade=bool(params.get("cascade")),
-        local_domains=_domains(module, "local_domains") | {"localhost"},
+        local_domains=parse_domains(module, "local_domains") | {"localhost"},
     )
 
 
-def _domains(module: AnsibleModule, option: str) -> frozenset[str]:
+def parse_domains(module: AnsibleModule, option: str) -> frozenset[str]:
+    """The domains that the list ``option`` names; fails the module for one that is none."""
     parsed = set()
     for index, text in enumerate(module.params.get(option) or ()):
         try:
@@ -114,10 +146,21 @@ def _domains(module: AnsibleModule, option: str) -> frozenset[str]:
     return frozenset(parsed)
 
 
-def reconcile(module: AnsibleModule, source: Source, options: Options) -> dict[str, Any]:
-    """Make the directory be as the rows of ``source`` say and return the module's result, or fail the module."""
-    params = module.params
+@contextmanager
+def fail_on_errors(module: AnsibleModule) -> Iterator[None]:
+    """Fail the module with what the layers below refuse."""
     try:
+        yield
+    except ConnectionFailed as error:
+        module.fail_json(msg=str(error), **({"exception": error.details} if error.details else {}))
+    except (RowsError, SourceError, PlanError, PasswordError, StoreError) as error:
+        module.fail_json(msg=str(error))
+
+
+def reconcile(module: AnsibleModule, source: Source, options: Options) -> tuple[dict[str, Any], Plan]:
+    """Make the directory be as the rows of ``source`` say; return the module's result and the plan, or fail it."""
+    params = module.params
+    with fail_on_errors(module):
         desired = collect(
             source,
             scheme=params.get("password_scheme") or DEFAULT_SCHEME,
@@ -134,18 +177,15 @@ def reconcile(module: AnsibleModule, source: Source, options: Options) -> dict[s
                 store.apply(planned)
             return planned, store.without_schema
 
-        planned, without_schema = transact(lambda: connect(params), params, work)
-    except ConnectionFailed as error:
-        module.fail_json(msg=str(error), **({"exception": error.details} if error.details else {}))
-    except (RowsError, SourceError, PlanError, PasswordError, StoreError) as error:
-        module.fail_json(msg=str(error))
+        planned, without_schema = transact(params, work)
     if without_schema:
         module.warn(f"login_db {params['login_db']!r} has no tables yet; in check mode they are taken to be empty")
-    return {
+    result = {
         "changed": bool(planned),
         **{changes.table.name: _counts(changes) for changes in planned},
-        "diff": [_diff(changes, params.get("diff_limit") or DIFF_LIMIT) for changes in planned if changes],
+        "diff": [_diff(changes, params.get("diff_limit", DIFF_LIMIT)) for changes in planned if changes],
     }
+    return result, planned
 
 
 def _hash_clear_text(users: Changes) -> None:
@@ -171,7 +211,7 @@ def _counts(changes: Changes) -> dict[str, int]:
 
 
 def _diff(changes: Changes, limit: int) -> dict[str, str]:
-    """What changes in one table, at most ``limit`` rows of it, and how many there are. Holds no password and no hash."""
+    """What changes in one table, at most ``limit`` rows of it and how many there are; no password and no hash."""
     table = changes.table
     before: list[str] = []
     after: list[str] = []
@@ -182,7 +222,8 @@ def _diff(changes: Changes, limit: int) -> dict[str, str]:
         after.append(_line(update.key, update.after.items(), new=True))
     for key, content, settings in changes.insert[: max(0, limit - len(before))]:
         values = [(table.content, content)] if table.content else []
-        values += [pair for pair in zip(table.settings, settings) if pair[1] != table.defaults[table.settings.index(pair[0])]]
+        columns = zip(table.settings, settings, table.defaults)
+        values += [(column, value) for column, value, default in columns if value != default]
         after.append(_line(key, values))
     total = len(changes.delete) + len(changes.update) + len(changes.insert)
     if total > limit:

@@ -8,7 +8,8 @@ Addresses are in the stored form of ``addresses``. Pure: no database, no Ansible
 
 from __future__ import annotations
 
-from typing import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
+from typing import Any, Callable
 
 from ansible_collections.mailfleet.ispmail.plugins.module_utils.addresses import domain_of, split_list
 
@@ -74,3 +75,33 @@ class Routes:
                     position[step] = len(chain)
                     chain.append(step)
                     pending.append(iter(self.after(step, is_mailbox)))
+
+
+def find_problems(domains: Iterable[str], users: Iterable[str], forwardings: list[tuple[str, str]]) -> dict[str, Any]:
+    """What is wrong among rows that are all enabled: ``orphans``, ``loops`` and ``dead_ends``.
+
+    Only destinations in a hosted domain can be told to be dead ends; what other hosts accept is not known here.
+    """
+    hosted = {domain.lower() for domain in domains}
+    mailboxes = {user.lower() for user in users}
+    routes = Routes(forwardings)
+    dead_ends = []
+    for source, destinations in forwardings:
+        for destination in map(str.lower, split_list(destinations)):
+            if (
+                "@" in destination
+                and domain_of(destination) in hosted
+                and destination not in mailboxes
+                and destination not in routes
+                and not destination.startswith("@")
+                and not routes.uses_catch_all(destination)
+            ):
+                dead_ends.append({"source": source, "destination": destination})
+    return {
+        "orphans": {
+            "users": sorted(user for user in mailboxes if domain_of(user) not in hosted),
+            "forwardings": sorted(s for s, _d in forwardings if "@" in s and domain_of(s).lower() not in hosted),
+        },
+        "loops": list(routes.loops(mailboxes.__contains__)),
+        "dead_ends": dead_ends,
+    }

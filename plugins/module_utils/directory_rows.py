@@ -8,12 +8,12 @@ A million rows pass here, so whatever many rows share (all but the key and the c
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable
 from operator import itemgetter
-from typing import Any, Callable, Collection, Iterable
+from typing import Any, Callable
 
 from ansible.module_utils.common.text.formatters import human_to_bytes
 from ansible.module_utils.parsing.convert_bool import boolean
-
 from ansible_collections.mailfleet.ispmail.plugins.module_utils.addresses import (
     AddressError,
     parse_destination,
@@ -163,7 +163,7 @@ class _Collector:
                 raise _Problem("password_hash", f"{key} has password and password_hash; give one of them")
             rule = clear_rule_of(row)
             try:
-                return rule, check_password(_text("password", password), rule.scheme)
+                return rule, check_password(_text("password", password), rule.scheme or DEFAULT_SCHEME)
             except PasswordError as error:
                 raise _Problem("password", f"the password of {key} {error}") from None
 

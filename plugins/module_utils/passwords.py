@@ -20,8 +20,10 @@ import hmac
 import os
 import re
 import secrets
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Callable, Iterable
+from functools import lru_cache
+from typing import Callable
 
 CLEAR = "CLEAR"
 DEFAULT_SCHEME = "SHA512-CRYPT"
@@ -102,13 +104,31 @@ def check_hash(text: str) -> str:
 _REMEDY = "give the clear text as password instead, or a hash of crypt(5)"
 
 
-def is_hash(stored: str) -> bool:
-    """Whether ``stored`` has one of the forms that check_hash returns or converts."""
+def scheme_of(stored: str) -> str:
+    """The scheme of what is stored: one of SCHEMES, the tag of a digest, or what crypt(5) calls the hash.
+
+    CLEAR for everything that is no hash.
+    """
     try:
-        check_hash(stored)
+        form = check_hash(stored)
     except PasswordError:
-        return False
-    return True
+        return CLEAR
+    if form[0] == "{":
+        return form[1 : form.index("}")]
+    return _CRYPT_NAMES.get(form.split("$")[1] if form[0] == "$" else "", "DES-CRYPT")
+
+
+_CRYPT_NAMES = {
+    "6": "SHA512-CRYPT",
+    "5": "SHA256-CRYPT",
+    "2a": "BLF-CRYPT",
+    "2b": "BLF-CRYPT",
+    "2y": "BLF-CRYPT",
+    "y": "YESCRYPT",
+    "gy": "GOST-YESCRYPT",
+    "7": "SCRYPT",
+    "1": "MD5-CRYPT",
+}
 
 
 def check_password(password: str, scheme: str = DEFAULT_SCHEME) -> str:
@@ -121,7 +141,7 @@ def check_password(password: str, scheme: str = DEFAULT_SCHEME) -> str:
         raise PasswordError("is empty")
     if any(char in password for char in "\0\r\n"):
         raise PasswordError("has a line end or a NUL, which no mail client can send")
-    octets = len(password.encode("utf-8", "surrogateescape"))
+    octets = len(_octets(password))
     if scheme == CLEAR:
         if not password.isascii():
             raise PasswordError("has a character that is not ASCII, which the clear-text column cannot hold")
@@ -142,7 +162,7 @@ def hash_password(password: str, scheme: str = DEFAULT_SCHEME) -> str:
     if scheme == CLEAR:
         return password
     prefix, count = _GENSALT[scheme]
-    hashed = _crypt(password.encode("utf-8", "surrogateescape"), _gensalt(prefix, count))
+    hashed = _crypt(_octets(password), _gensalt(prefix, count))
     if hashed is None:
         raise PasswordError(f"cannot be hashed with {scheme}: this host's crypt(3) does not know it")
     return hashed.decode("ascii")
@@ -153,11 +173,11 @@ def verify(password: str, stored: str) -> bool:
 
     Anything that is no hash (clear text, an unknown tag, a damaged hash) verifies nothing.
     """
-    octets = password.encode("utf-8", "surrogateescape")
+    octets = _octets(password)
     tagged = _TAGGED.fullmatch(stored)
     if tagged and tagged.group(1).upper() != "CRYPT":
         return _verify_digest(octets, tagged.group(1).upper(), tagged.group(2))
-    setting = (tagged.group(2) if tagged else stored).encode("utf-8", "surrogateescape")
+    setting = _octets(tagged.group(2) if tagged else stored)
     if b"\0" in octets or not _CRYPT_FORMS.fullmatch(setting.decode("latin-1")):
         return False
     hashed = _crypt(octets, setting)
@@ -171,7 +191,7 @@ def matches(password: str, stored: str, scheme: str) -> bool:
     of ``password``, of whatever scheme.
     """
     if scheme == CLEAR:
-        return hmac.compare_digest(password.encode("utf-8", "surrogateescape"), stored.encode("utf-8", "surrogateescape"))
+        return hmac.compare_digest(_octets(password), _octets(stored))
     return verify(password, stored)
 
 
@@ -183,6 +203,10 @@ def matches_all(triples: Iterable[tuple[str, str, str]]) -> list[bool]:
 def hash_all(pairs: Iterable[tuple[str, str]]) -> list[str]:
     """``hash_password`` for many (password, scheme), in their order, on all processor cores."""
     return _parallel(lambda pair: hash_password(*pair), pairs)
+
+
+def _octets(text: str) -> bytes:
+    return text.encode("utf-8", "surrogateescape")
 
 
 def _parallel(function: Callable, items: Iterable) -> list:
@@ -257,14 +281,10 @@ class _LibCrypt:
             self.gensalt.restype = ctypes.c_char_p
 
 
-_library: _LibCrypt | None = None
-
-
+@lru_cache(maxsize=1)
 def _libcrypt() -> _LibCrypt:
-    global _library  # noqa: PLW0603 - loaded at the first use, so that a host without it can still store hashes
-    if _library is None:
-        _library = _LibCrypt()
-    return _library
+    """The library, loaded at the first use, so that a host without it can still store hashes."""
+    return _LibCrypt()
 
 
 def _gensalt(prefix: bytes, count: int) -> bytes:

@@ -18,8 +18,9 @@ Settings are a tuple in the order of ``Table.settings``; booleans are 0 and 1, t
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, Callable, Collection, Iterable, Iterator, NamedTuple, Protocol
+from typing import Any, Callable, NamedTuple, Protocol
 
 from ansible_collections.mailfleet.ispmail.plugins.module_utils.addresses import domain_of, split_list
 from ansible_collections.mailfleet.ispmail.plugins.module_utils.directory_routes import Routes
@@ -76,7 +77,7 @@ class Rule:
     (``update_password: on_create``). ``append`` adds destinations to those there are.
     """
 
-    __slots__ = ("present", "settings", "scheme", "keep_content", "append", "_deltas")
+    __slots__ = ("_deltas", "append", "keep_content", "present", "scheme", "settings")
 
     def __init__(
         self,
@@ -158,9 +159,7 @@ class Options:
 class Current(Protocol):
     """The rows there are, read in one consistent snapshot."""
 
-    def rows(
-        self, table: Table, keys: Collection[str] | None = None, domains: Collection[str] = ()
-    ) -> Iterable[Row]:
+    def rows(self, table: Table, keys: Collection[str] | None = None, domains: Collection[str] = ()) -> Iterable[Row]:
         """All rows, or with ``keys`` those that have one of the keys (stored form) or are in one of the domains."""
 
 
@@ -174,7 +173,10 @@ class Update(NamedTuple):
 
 @dataclass
 class Changes:
-    """What to write to one table. A new user's password is a hash, or a ``Clear`` that has to be hashed first."""
+    """What to write to one table. A new user's password is a hash, or a ``Clear`` that has to be hashed first.
+
+    Keys to delete are spelled as they are in the table, which for rows of older tools may be with capitals.
+    """
 
     table: Table
     insert: list[tuple[str, Any, tuple]] = field(default_factory=list)
@@ -230,7 +232,7 @@ class _Planner:
                     f" to delete them all, give the empty list ({table.name}: [])"
                 )
         domains, hosted = self._domains()
-        self.removed = set(domains.delete)
+        self.removed = {domain.lower() for domain in domains.delete}
         forwardings, routes = self._forwardings()
         users = self._users(hosted, routes, forwardings)
         for domain, rows in self.held.items():
@@ -318,7 +320,7 @@ class _Planner:
 
     def _refuse_loops(self, routes: Routes, mailboxes: set[str], forwardings: Changes) -> None:
         changed = {row[0] for row in forwardings.insert} | {update.key.lower() for update in forwardings.update}
-        changed.update(forwardings.delete)
+        changed.update(source.lower() for source in forwardings.delete)
         for loop in routes.loops(mailboxes.__contains__):
             sources = [a if a in routes else "@" + domain_of(a) for a in loop[:-1]]
             named = [source for source in sources if source in changed]
@@ -337,12 +339,12 @@ class _Planner:
         changes = Changes(table)
         missing = set(wanted)
         unverified: list[tuple[str, Rule, str, str, tuple]] = []
-        for key, content, settings in rows:
-            key = key.lower()
+        for stored, content, settings in rows:
+            key = stored.lower()
             want = wanted.get(key)
             if want is None:
                 if self._is_swept(table, key):
-                    changes.delete.append(key)
+                    changes.delete.append(stored)
                     self.swept += 1
                 elif follow:
                     follow(key, settings, content)
@@ -350,7 +352,7 @@ class _Planner:
             missing.discard(key)
             rule, new = want
             if not rule.present:
-                changes.delete.append(key)
+                changes.delete.append(stored)
                 continue
             if self.removed and table is USERS and domain_of(key) in self.removed:
                 self._refuse(USERS, key, f"{key} is wanted, but its domain {domain_of(key)} is to be deleted")
@@ -366,20 +368,18 @@ class _Planner:
             delta = rule.delta(settings)
             if delta or replaced is not None:
                 changes.update.append(_update(table, key, delta, settings, content, replaced))
-                settings = self._merged(rule, settings)
             else:
                 changes.unchanged += 1
             if follow:
-                follow(key, settings, content if replaced is None else replaced)
+                follow(key, self._merged(rule, settings), content if replaced is None else replaced)
         self._verify(changes, unverified)
         for key in sorted(missing):
             rule, new = wanted[key]
             if rule.present:
-                content = Clear(new, rule.scheme) if rule.scheme and new is not None else new
-                settings = rule.complete(table.defaults)
-                changes.insert.append((key, "" if not table.content else content, settings))
+                first = Clear(new, rule.scheme) if rule.scheme and new is not None else new
+                changes.insert.append((key, first, rule.complete(table.defaults)))
                 if follow:
-                    follow(key, settings, content)
+                    follow(key, rule.complete(table.defaults), first)
         return changes
 
     def _verify(self, changes: Changes, unverified: list[tuple[str, Rule, str, str, tuple]]) -> None:

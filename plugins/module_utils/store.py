@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import random
 import time
-from contextlib import contextmanager
-from typing import Any, Callable, Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from typing import Any, Callable
 
 try:
     import pymysql
@@ -17,7 +18,7 @@ except ImportError:
     # connection.connect() says so before anything here is used.
     pymysql = None
 
-from ansible_collections.mailfleet.ispmail.plugins.module_utils.connection import describe_error, error_number
+from ansible_collections.mailfleet.ispmail.plugins.module_utils.connection import connect, describe_error, error_number
 from ansible_collections.mailfleet.ispmail.plugins.module_utils.plan import Changes, Plan, Row, Table
 
 ATTEMPTS = 8
@@ -25,8 +26,8 @@ LOCK_WAIT = 600  # seconds; a first load of a million rows takes a tenth of that
 BATCH = 512 * 1024  # characters of SQL; a server takes at least 1 MiB in one packet (max_allowed_packet)
 KEYS_A_STATEMENT = 1000
 
-# Another writer was there between our read and our write, or the server chose us as the victim; a new read tells what is
-# left to do: duplicate entry, lock wait timeout, deadlock, row referenced, no referenced row, record has changed.
+# Another writer was there between our read and our write, or the server chose us as the victim; a new read tells what
+# is left to do: duplicate entry, lock wait timeout, deadlock, row referenced, no referenced row, record has changed.
 RETRIED = frozenset({1062, 1205, 1213, 1451, 1452, 1020})
 NO_SCHEMA = frozenset({1049, 1054, 1146})
 
@@ -166,7 +167,8 @@ class Store:
             )
             assignments = ", ".join(f"t.{column} = n.v{i}" for i, column in enumerate(columns))
             for batch in _batches(rows, KEYS_A_STATEMENT):
-                yield f"UPDATE {table.name} AS t JOIN ({' UNION ALL '.join(batch)}) AS n ON t.{table.key} = n.k SET {assignments}"
+                new = " UNION ALL ".join(batch)
+                yield f"UPDATE {table.name} AS t JOIN ({new}) AS n ON t.{table.key} = n.k SET {assignments}"
 
     def _list(self, values: Iterable[Any]) -> str:
         return ",".join([self._literal(value) for value in values])
@@ -194,26 +196,25 @@ def _batches(rows: Iterable[str], most: int = 1 << 30) -> Iterator[list[str]]:
 
 
 @contextmanager
-def opened(connect: Callable[[], Any]) -> Iterator[Any]:
+def _opened(params: dict) -> Iterator[Any]:
     """A connection that is closed in the end, which rolls back what was not committed."""
-    connection = connect()
+    connection = connect(params)
     try:
         yield connection
     finally:
-        try:
+        with suppress(pymysql.MySQLError):  # lost already
             connection.close()
-        except pymysql.MySQLError:
-            pass  # already lost
 
 
-def transact(connect: Callable[[], Any], params: dict, work: Callable[[Any], Any]) -> Any:
+def transact(params: dict, work: Callable[[Any], Any]) -> Any:
     """Return ``work(connection)``, repeated on a new connection while others get in its way.
 
-    ``work`` reads, writes and commits once, as its last statement. Raises StoreError for every error of the database.
+    ``params`` are the connection options. ``work`` reads, writes and commits once, as its last
+    statement. Raises StoreError for every error of the database, ConnectionFailed if there is none.
     """
     for attempt in range(1, ATTEMPTS + 1):
         try:
-            with opened(connect) as connection:
+            with _opened(params) as connection:
                 return work(connection)
         except pymysql.MySQLError as error:
             number = error_number(error)
