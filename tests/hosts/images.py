@@ -27,14 +27,18 @@ SUITES = ("trixie", "bookworm")
 LABEL = "ispmail.recipe"
 MAX_AGE_DAYS = 7
 _HERE = Path(__file__).resolve().parent
-_BASE_PACKAGES = (
-    "systemd,systemd-sysv,dbus,python3,python3-apt,ca-certificates,iproute2,procps,sudo"
-)
-_MACHINE_PACKAGES = (
-    "podman crun netavark aardvark-dns uidmap nftables debootstrap ca-certificates "
-    # netavark 1.4 (Debian 12) calls it; without it: "netavark: No such file or directory"
-    "iptables"
-).split()
+_BASE_PACKAGES = "systemd,systemd-sysv,dbus,python3,python3-apt,ca-certificates,iproute2,procps,sudo"
+_MACHINE_PACKAGES = [
+    "podman",
+    "crun",
+    "netavark",
+    "aardvark-dns",
+    "uidmap",
+    "nftables",
+    "iptables",  # netavark 1.4 (Debian 12) calls it; without it: "netavark: No such file or directory"
+    "debootstrap",
+    "ca-certificates",
+]
 
 
 class PodmanFailed(Exception):
@@ -46,8 +50,13 @@ def podman(*argv: str, timeout: float = 120, stdin: str | None = None) -> str:
     command = [*namespace.prefix(), "podman", *argv]
     try:
         run = subprocess.run(
-            command, env=namespace.environment(), timeout=timeout, text=True, check=False,
-            input=stdin, stdin=None if stdin is not None else subprocess.DEVNULL,
+            command,
+            env=namespace.environment(),
+            timeout=timeout,
+            text=True,
+            check=False,
+            input=stdin,
+            stdin=None if stdin is not None else subprocess.DEVNULL,
             capture_output=True,
         )
     except subprocess.TimeoutExpired:
@@ -70,8 +79,12 @@ def install_tools() -> None:
     apt = ["apt-get", "-o", "DPkg::Lock::Timeout=300", "-qq"]
     for command in ([*apt, "update"], [*apt, "install", "--no-install-recommends", *missing]):
         subprocess.run(
-            command, env={**namespace.environment(), "DEBIAN_FRONTEND": "noninteractive"},
-            stdin=subprocess.DEVNULL, stdout=sys.stderr, timeout=900, check=True,
+            command,
+            env={**namespace.environment(), "DEBIAN_FRONTEND": "noninteractive"},
+            stdin=subprocess.DEVNULL,
+            stdout=sys.stderr,
+            timeout=900,
+            check=True,
         )
 
 

@@ -30,8 +30,19 @@ def start(name: str, hostname: str, image: str) -> None:
     """Make and boot a host; an existing one of this name is replaced. Returns when it runs."""
     remove(name)
     podman(
-        "run", "--detach", "--name", name, "--hostname", hostname, "--label", f"{_OURS}={name}",
-        "--systemd=always", "--privileged", "--ulimit", "host", image,
+        "run",
+        "--detach",
+        "--name",
+        name,
+        "--hostname",
+        hostname,
+        "--label",
+        f"{_OURS}={name}",
+        "--systemd=always",
+        "--privileged",
+        "--ulimit",
+        "host",
+        image,
     )
     _wait_until_booted(name)
 
@@ -138,34 +149,35 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _main(arguments: argparse.Namespace) -> int:
-    match arguments.command:
-        case "run":
-            return _run(arguments.argv)
-        case "exec":
-            return _run(["podman", "exec", arguments.name, *arguments.argv])
-        case "image":
-            print((images.base if arguments.base else images.stack)(arguments.suite))
-        case "start":
-            image = arguments.image
-            if image is None:
-                image = (images.base if arguments.base else images.stack)(arguments.suite)
-            start(arguments.name, arguments.hostname or f"{arguments.name}.example.test", image)
-            print(address(arguments.name))
-        case "restart":
-            restart(arguments.name)
-            print(address(arguments.name))
-        case "commit":
-            commit(arguments.name, arguments.image)
-        case "journal":
-            print(journal(arguments.name, arguments.lines), end="")
-        case "address":
-            print(address(arguments.name))
-        case "remove":
-            for name in arguments.names:
-                remove(name)
-        case "list":
-            print("".join(f"{name}\n" for name in names()), end="")
+    command, name = arguments.command, getattr(arguments, "name", "")
+    if command == "run":
+        return _run(arguments.argv)
+    if command == "exec":
+        return _run(["podman", "exec", name, *arguments.argv])
+    if command == "image":
+        print(_image(arguments))
+    elif command == "start":
+        start(name, arguments.hostname or f"{name}.example.test", arguments.image or _image(arguments))
+        print(address(name))
+    elif command == "restart":
+        restart(name)
+        print(address(name))
+    elif command == "commit":
+        commit(name, arguments.image)
+    elif command == "journal":
+        print(journal(name, arguments.lines), end="")
+    elif command == "address":
+        print(address(name))
+    elif command == "remove":
+        for each in arguments.names:
+            remove(each)
+    elif command == "list":
+        print("".join(f"{each}\n" for each in names()), end="")
     return 0
+
+
+def _image(arguments: argparse.Namespace) -> str:
+    return (images.base if arguments.base else images.stack)(arguments.suite)
 
 
 def main() -> int:
