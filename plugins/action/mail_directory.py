@@ -1,10 +1,10 @@
 # Copyright: (c) 2026, mailfleet
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The control node's half of mail_directory: every row travels to the managed host in one file, none as an argument.
+"""The control node's half of mail_directory: the rows travel to the managed host in one piece, as a row stream.
 
-Arguments are templated, validated, searched for secrets and logged one by one, which takes minutes for a hundred
-thousand rows; and what is no argument can be shown nowhere.
+As lists, the module would get every value as an argument of its own: validated, searched for secrets and logged one by
+one, which takes minutes for a hundred thousand rows.
 """
 
 from __future__ import annotations
@@ -28,6 +28,8 @@ from ansible_collections.mailfleet.ispmail.plugins.module_utils.directory_files 
     write_stream,
 )
 
+MAX_ARGUMENT = 256 * 1024  # characters of a row stream that go with the module; more are a file of their own
+
 
 class ActionModule(ActionBase):
     TRANSFERS_FILES = True
@@ -48,20 +50,27 @@ class ActionModule(ActionBase):
             self._remove_tmp_path(self._connection._shell.tmpdir)
 
     def _send_rows(self, args: dict) -> dict:
-        """Write the rows of ``args`` to one file on the managed host; return the arguments with its path instead."""
+        """Return the arguments for the managed host: instead of rows and ``src`` the row stream, or the path of it."""
+        kept = {name: value for name, value in args.items() if name not in LISTS and name != "src"}
         descriptor, local = tempfile.mkstemp(suffix=STREAM, dir=constants.DEFAULT_LOCAL_TMP)
         try:
-            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            with os.fdopen(descriptor, "w+", encoding="utf-8") as file:
                 write_stream(self._sections(args), file)
-            if self._connection._shell.tmpdir is None:
-                self._make_tmp_path()
-            remote = self._connection._shell.join_path(self._connection._shell.tmpdir, "directory" + STREAM)
-            self._transfer_file(local, remote)
-            self._fixup_perms2((self._connection._shell.tmpdir, remote), execute=False)
+                if file.tell() <= MAX_ARGUMENT:
+                    file.seek(0)
+                    return {**kept, "_rows": file.read()}
+            return {**kept, "src": self._send_file(local), "remote_src": True}
         finally:
             os.unlink(local)
-        kept = {name: value for name, value in args.items() if name not in LISTS}
-        return {**kept, "src": remote, "remote_src": True}
+
+    def _send_file(self, local: str) -> str:
+        shell = self._connection._shell
+        if shell.tmpdir is None:
+            self._make_tmp_path()
+        remote = shell.join_path(shell.tmpdir, "directory" + STREAM)
+        self._transfer_file(local, remote)
+        self._fixup_perms2((shell.tmpdir, remote), execute=False)
+        return remote
 
     def _sections(self, args: dict) -> Iterator[Section]:
         for name in LISTS:

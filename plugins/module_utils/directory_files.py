@@ -119,7 +119,7 @@ def read(path: str, name: str, construct: Callable[[type], None] | None = None) 
         # Text in UTF-8; a byte order mark, as Windows programs write it, is skipped.
         with open(path, encoding="utf-8-sig", newline="" if suffix == ".csv" else None) as file:
             if suffix == STREAM:
-                yield from _read_stream(file)
+                yield from read_stream(file)
             elif suffix == ".csv":
                 yield from _read_csv(file, name)
             elif suffix == ".json":
@@ -148,6 +148,12 @@ def write_stream(sections: Iterable[Section], file: TextIO) -> None:
         file.write("\n")
 
 
+def read_stream(lines: Iterable[str]) -> Iterator[Section]:
+    """The sections of a row stream."""
+    for line in lines:
+        yield Section(**json.loads(line))
+
+
 def _unwritable(section: Section) -> str:
     """Which value of a section is neither text, number, truth value nor a list of these (a date in YAML, say)."""
     for index, row in enumerate(section.rows):
@@ -157,11 +163,6 @@ def _unwritable(section: Section) -> str:
             except (TypeError, ValueError):
                 return f"{section.place(index, column)}: is {_kind(value)}; put it in quotes"
     raise AssertionError(section.origin)
-
-
-def _read_stream(file: TextIO) -> Iterator[Section]:
-    for line in file:
-        yield Section(**json.loads(line))
 
 
 def _load_yaml(file: TextIO, name: str, construct: Callable[[type], None] | None) -> Any:

@@ -369,6 +369,7 @@ from ansible_collections.mailfleet.ispmail.plugins.module_utils.directory_files 
     Section,
     of_items,
     of_path,
+    read_stream,
 )
 from ansible_collections.mailfleet.ispmail.plugins.module_utils.directory_rows import UPDATE_PASSWORD
 from ansible_collections.mailfleet.ispmail.plugins.module_utils.passwords import DEFAULT_SCHEME, SCHEMES
@@ -386,6 +387,8 @@ def main() -> None:
                 "mutually_exclusive": [("password", "password_hash")],
             },
             "forwardings": {"type": "list", "elements": "dict", "options": forwarding_options()},
+            # The row stream of the action plugin, if it is small enough to save the transfer of a file.
+            "_rows": {"type": "str", "no_log": True},
             "src": {"type": "path"},
             "remote_src": {"type": "bool", "default": False},
             "purge": {"type": "list", "elements": "str", "choices": list(LISTS), "default": []},
@@ -409,6 +412,8 @@ def main() -> None:
         for name in LISTS:
             if module.params[name] is not None:
                 yield from of_items(name, module.params[name], name)
+        if module.params["_rows"] is not None:
+            yield from read_stream(module.params["_rows"].splitlines())
         if module.params["src"] is not None:
             yield from of_path(module.params["src"])
 
