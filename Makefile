@@ -3,13 +3,14 @@
 
 DEBIAN ?= trixie
 python := .venv/bin/python
+export SCENARIO
 gates := lint types sanity unit integration molecule
 
 .PHONY: help bootstrap build lock demo demo-stop bench test $(gates)
 
 help: ## show this list
 	@sed -n 's/^\([a-z -]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
-	@echo "one gate        make lint | types | sanity | unit | integration | molecule"
+	@echo "one gate        make lint | types | sanity | unit | integration | molecule [SCENARIO=trixie]"
 
 bootstrap: ## make the virtual environment
 	@sh tests/bootstrap.sh

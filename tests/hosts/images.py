@@ -109,6 +109,19 @@ def stack(suite: str) -> str:
     return name
 
 
+def converged(kind: str, key: str) -> str:
+    """Name of the image of a converged host."""
+    return f"localhost/ispmail-converged-{kind}:{key}"
+
+
+def remove_converged(kind: str, but: str) -> None:
+    """Remove all images of a kind of converged host but one."""
+    tags = podman("image", "ls", "--format", "{{.Tag}}", converged(kind, "")[:-1]).split()
+    for tag in set(tags) - {but}:
+        with contextlib.suppress(PodmanFailed):  # a running host may still use it
+            podman("image", "rm", converged(kind, tag))
+
+
 def exists(name: str) -> bool:
     """Whether an image of this name is there."""
     return _inspect(name) is not None

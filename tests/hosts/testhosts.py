@@ -54,10 +54,16 @@ def restart(name: str) -> None:
     _wait_until_booted(name)
 
 
-def commit(name: str, image: str) -> None:
-    """Reboot a host, saving its disk as an image while it is down."""
+def commit(name: str, kind: str, key: str) -> None:
+    """Reboot a host, saving its disk as an image while it is down.
+
+    The image replaces those of the same kind. `key` stands for all that the disk was
+    made from, so that an outdated image is never taken for a current one.
+    """
     podman("stop", "--time", "60", name)
+    image = images.converged(kind, key)
     podman("commit", "--quiet", "--change", 'CMD ["/sbin/init"]', name, image, timeout=600)
+    images.remove_converged(kind, but=key)
     podman("start", name)
     _wait_until_booted(name)
 
@@ -76,9 +82,10 @@ def address(name: str) -> str:
     return found
 
 
-def names() -> list[str]:
-    """Names of the hosts that exist, running or not."""
-    return podman("ps", "--all", "--filter", f"label={_OURS}", "--format", "{{.Names}}").split()
+def names(running: bool = False) -> list[str]:
+    """Names of the hosts that exist, or only of those that run."""
+    which = [] if running else ["--all"]
+    return podman("ps", *which, "--filter", f"label={_OURS}", "--format", "{{.Names}}").split()
 
 
 def journal(name: str, lines: int) -> str:
@@ -130,12 +137,13 @@ def _parser() -> argparse.ArgumentParser:
     boot.add_argument("--suite", choices=images.SUITES, default="trixie")
     boot.add_argument("--hostname", help="fully qualified; default: NAME.example.test")
     boot.add_argument("--base", action="store_true", help="without the downloaded packages")
-    boot.add_argument("--image", help="an image made by commit, instead of the release's own")
+    boot.add_argument("--converged", nargs=2, metavar=("KIND", "KEY"), help="from the image that commit made")
     restart_ = add("restart", "reboot a host; prints its address")
     restart_.add_argument("name")
     commit_ = add("commit", "save a host's disk as an image, which reboots it")
     commit_.add_argument("name")
-    commit_.add_argument("image")
+    commit_.add_argument("kind", help="what the host is, such as a scenario's name")
+    commit_.add_argument("key", help="hash of all that it was made from")
     exec_ = add("exec", "run a command inside a host")
     exec_.add_argument("name")
     exec_.add_argument("argv", nargs=argparse.REMAINDER, metavar="COMMAND")
@@ -157,13 +165,13 @@ def _main(arguments: argparse.Namespace) -> int:
     if command == "image":
         print(_image(arguments))
     elif command == "start":
-        start(name, arguments.hostname or f"{name}.example.test", arguments.image or _image(arguments))
+        start(name, arguments.hostname or f"{name}.example.test", _image(arguments))
         print(address(name))
     elif command == "restart":
         restart(name)
         print(address(name))
     elif command == "commit":
-        commit(name, arguments.image)
+        commit(name, arguments.kind, arguments.key)
     elif command == "journal":
         print(journal(name, arguments.lines), end="")
     elif command == "address":
@@ -177,6 +185,11 @@ def _main(arguments: argparse.Namespace) -> int:
 
 
 def _image(arguments: argparse.Namespace) -> str:
+    if getattr(arguments, "converged", None):
+        image = images.converged(*arguments.converged)
+        if not images.exists(image):
+            raise PodmanFailed(f"there is no image {image}: no host was committed as such")
+        return image
     return (images.base if arguments.base else images.stack)(arguments.suite)
 
 

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import fnmatch
+import os
 import re
 import subprocess
 from pathlib import Path
@@ -54,7 +56,8 @@ def test_lock_holds_all_that_is_required(lock: str, source: str) -> None:
 
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name)
 def test_scenario_has_tests(scenario: Path) -> None:
-    tests = list((scenario / "tests").glob("test_*.py"))
+    walked = os.walk(scenario / "tests", followlinks=True)
+    tests = [name for _, _, names in walked for name in names if fnmatch.fnmatch(name, "test_*.py")]
     assert tests, f"{scenario.name}: Molecule calls a scenario without tests successful"
 
 
