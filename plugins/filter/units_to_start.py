@@ -7,7 +7,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 name: units_to_start
-short_description: Units that are not both running and enabled
+short_description: Units that are not running, or that the next boot would not start
 description:
   - Asking systemd about one unit costs an exchange with the host. M(ansible.builtin.service_facts) asks
     about all of them at once; this filter picks those that still need M(ansible.builtin.systemd_service).
@@ -42,14 +42,16 @@ EXAMPLES = r"""
 
 RETURN = r"""
 _value:
-  description: The units of the input that are not running, not enabled or not known, in their order.
+  description: The units of the input that are not running, are disabled or not known, in their order.
   type: list
   elements: str
 """
 
 
 def units_to_start(units: list[str], services: dict[str, dict[str, str]], check_mode: bool = False) -> list[str]:
-    """Return the members of ``units`` that are not both running and enabled.
+    """Return the members of ``units`` that are not running, or disabled or masked.
+
+    Static, indirect and generated units have nothing to enable (systemctl(1), is-enabled).
 
     ``services`` maps ``NAME.service`` to a mapping with ``state`` and ``status``, as
     ansible.builtin.service_facts returns it.
@@ -60,7 +62,7 @@ def units_to_start(units: list[str], services: dict[str, dict[str, str]], check_
         if fact is None:
             if not check_mode:
                 wanted.append(unit)
-        elif fact.get("state") != "running" or fact.get("status") != "enabled":
+        elif fact.get("state") != "running" or fact.get("status") in ("disabled", "masked"):
             wanted.append(unit)
     return wanted
 
