@@ -86,44 +86,38 @@ class Transaction:
         if record is None:
             return []
         restored = []
-        phase = record["phase"]
-        for step in reversed(record["steps"]):
-            if phase == "replacing" and self._undo(step):
+        complete = record["phase"] == "done"
+        for step in record["steps"] if complete else reversed(record["steps"]):
+            if record["phase"] == "replacing" and self._undo(step):
                 restored.append(step["path"])
-            elif phase == "preparing" and step["action"] == "mkdir":
-                with suppress(OSError):
-                    os.rmdir(step["path"])
             for name in ("temporary", "backup"):
                 if step[name]:
                     _remove(step[name])
+            if step["action"] == ("rmdir" if complete else "mkdir"):
+                # Somebody else may have put a file into it.
+                with suppress(OSError):
+                    os.rmdir(step["path"])
         self._sync(record["steps"])
         _remove(self._journal)
         return sorted(restored)
 
     @staticmethod
     def _undo(step: dict) -> bool:
-        """Reverse one step, done or not; return whether there was something to reverse."""
+        """Put back what one step replaced; return whether there was something to put back."""
         path, backup = step["path"], step["backup"]
-        before = Node(**step["access"])
         if step["action"] == "access":
-            set_access(path, before)
-        elif step["action"] == "mkdir":
-            with suppress(OSError):
-                os.rmdir(path)
-        elif step["action"] == "rmdir":
-            if os.path.isdir(path):
-                return False
-            os.mkdir(path, 0o700)
-            set_access(path, before)
+            set_access(path, Node(**step["access"]))
+            return True
+        replaced = step["action"] in ("put", "remove") and not (
+            step["temporary"] and os.path.lexists(step["temporary"])
+        )
+        if not replaced or (backup and not os.path.lexists(backup)):
+            return False
+        if backup:
+            # A rename between two names of one file does nothing and keeps both: the caller removes the backup.
+            os.rename(backup, path)
         else:
-            replaced = not (step["temporary"] and os.path.lexists(step["temporary"]))
-            if not replaced or (backup and not os.path.lexists(backup)):
-                return False
-            if backup:
-                # A rename between two names of one file does nothing and keeps both: the caller removes the backup.
-                os.rename(backup, path)
-            else:
-                _remove(path)
+            _remove(path)
         return True
 
     def commit(self, changes: Sequence[Change]) -> None:
@@ -171,8 +165,10 @@ class Transaction:
                 os.write(result, b"ready\n")
                 keep = os.read(verdict, 4) == b"keep"
             except OSError as error:
-                os.write(result, f"{error}\n".encode())
                 keep = False
+                # The module may be dead, which is one of the errors.
+                with suppress(BrokenPipeError):
+                    os.write(result, f"{error}\n".encode())
             if keep:
                 self._write_journal("done", steps)
                 status = 0
@@ -196,8 +192,6 @@ class Transaction:
                 os.rename(step["temporary"], change.path)
             elif step["action"] == "remove":
                 os.rename(change.path, step["backup"])
-            elif step["action"] == "rmdir":
-                os.rmdir(change.path)
             elif step["action"] == "access":
                 set_access(change.path, change.after)
         self._sync(steps)
