@@ -16,7 +16,7 @@ def test_clean_mail_is_scanned(mail_host: conversation.MailHost, directory: Dire
     received = conversation.wait_for_message(mail_host, ann.email, ann.password, token)
     assert "amavis" in received["X-Virus-Scanned"]
     assert received["X-Spam-Status"].startswith("No")
-    journal.wait_for(rf"^amavis: .*Passed CLEAN .*<{STRANGER}> -> <{ann.email}>")
+    journal.wait_for(rf"^amavis: .*Passed CLEAN .*<{STRANGER}> -> <{ann.email}>,.* Message-ID: <\S+@\S+>,.* Hits: ")
 
 
 def test_submitted_mail_is_scanned(mail_host: conversation.MailHost, directory: Directory, journal: Journal) -> None:

@@ -35,6 +35,7 @@ def test_the_sample_session_of_the_tutorial_leaves_its_lines(
 
     journal.wait_for(r"^postfix/smtpd: connect from \S+\[[0-9.]+\]")
     journal.wait_for(r"^postfix/smtpd: \w+: client=\S+\[[0-9.]+\]")
+    # Not empty: a message that comes without gets a Message-ID, as it did in 2004.
     journal.wait_for(r"^postfix/cleanup: \w+: message-id=<[^>]+>")
     journal.wait_for(rf"^postfix/qmgr: \w+: from=<{sender}>, size=\d+, nrcpt=1 \(queue active\)")
     delivered = journal.wait_for(
@@ -42,9 +43,8 @@ def test_the_sample_session_of_the_tutorial_leaves_its_lines(
         r" status=sent \(delivered to maildir\)"
     )
     journal.wait_for(rf"^postfix/qmgr: {delivered.group(1)}: removed")
-    journal.wait_for(
-        rf"^amavis: \([0-9-]+\) Passed CLEAN .*<{sender}> -> <{user.email}>, .*Message-ID: <[^>]+>.*Hits: "
-    )
+    # The tutorial's message has no header at all, which SpamAssassin holds against it: CLEAN or SPAMMY, but Passed.
+    journal.wait_for(rf"^amavis: \([0-9-]+\) Passed \w+ .*<{sender}> -> <{user.email}>,.* Hits: [0-9.-]+")
 
 
 def test_an_infected_message_leaves_its_line(
