@@ -188,7 +188,7 @@ def connect(params: Mapping[str, Any], with_database: bool = True) -> Connection
 
 
 def describe_error(error: Exception, params: Mapping[str, Any]) -> str:
-    """One sentence for an error of a statement (C(pymysql.MySQLError)): the server's own words and, where known, the remedy."""
+    """One sentence for an error of a statement (C(pymysql.MySQLError)): the server's own words and any known remedy."""
     number = error_number(error)
     if number in NOT_PERMITTED:
         return (
@@ -277,13 +277,19 @@ def _where(settings: Settings, host: str) -> str:
     return f"{host} ({settings.unix_socket})" if host == "localhost" else f"{host}:{settings.port}"
 
 
+def _cause(error: Exception) -> BaseException | None:
+    """The operating system's error that PyMySQL made C(error) of: an attribute of a failed connection, else the context."""
+    cause = getattr(error, "original_exception", None) or error.__context__
+    return cause if isinstance(cause, OSError) else None
+
+
 def _is_unavailable(error: Exception) -> bool:
-    # A TLS handshake that fails comes as 2003, too, but it is a refusal and no outage.
-    return error_number(error) in UNAVAILABLE and not isinstance(getattr(error, "original_exception", None), ssl.SSLError)
+    # A TLS handshake that fails has one of these numbers, too, but it is a refusal and no outage.
+    return error_number(error) in UNAVAILABLE and not isinstance(_cause(error), ssl.SSLError)
 
 
 def _reason(error: Exception) -> str:
-    cause = getattr(error, "original_exception", None)
+    cause = _cause(error)
     if cause is not None:
         return getattr(cause, "strerror", None) or str(cause)
     return str(error.args[-1]) if error.args else str(error)
@@ -294,12 +300,14 @@ def _refusal(error: Exception, settings: Settings, where: str, database: str | N
     said = f"the database server at login_host {where} refused the connection: {_reason(error)}"
     if number == TLS_NOT_OFFERED:
         return f"{said}. Configure a certificate on the server, or remove ca_cert, client_cert and check_hostname"
-    if isinstance(getattr(error, "original_exception", None), ssl.SSLError):
-        authority = f"ca_cert {settings.ca_cert!r}" if settings.ca_cert else "the system's authorities (no ca_cert is given)"
+    if isinstance(_cause(error), ssl.SSLCertVerificationError):
+        authority = f"ca_cert {settings.ca_cert!r}" if settings.ca_cert else "the system's authorities (no ca_cert)"
         return (
             f"{said}. Its certificate was verified against {authority}"
             " and must name the host as written in login_host: correct one of them"
         )
+    if isinstance(_cause(error), ssl.SSLError):
+        return f"{said}. Check client_cert {settings.client_cert!r}: the server must trust the authority that signed it"
     if number in ACCESS_DENIED:
         return (
             f"{said}. Check login_user {settings.user!r} and its password"

@@ -228,15 +228,15 @@ def pending(cursor: Any, request: Request) -> tuple[list[Migration], tuple[Adopt
     return _remaining(cursor, state), tuple(adopted)
 
 
-def migrate(connection: Any, request: Request) -> list[Migration]:
-    """Brings the database to the schema and returns the migrations that were applied.
+def migrate(connection: Any, request: Request) -> tuple[list[Migration], list[Adopted]]:
+    """Brings the database to the schema and returns the migrations and the adoptions that this run made.
 
     One run at a time, under the server's lock of the database's name; another run waits for it.  Whatever a killed run
     left is completed.  Raises SchemaError, and pymysql.MySQLError with every finished step committed.
     """
     # A transaction left open from reading would keep the tables from the run that has the lock.
     connection.rollback()
-    applied = []
+    applied, adopted = [], []
     with connection.cursor() as cursor, _locked(cursor, request):
         cursor.execute("SET SESSION lock_wait_timeout = %s", (request.lock_timeout,))
         state = read_state(cursor, request.database)
@@ -258,14 +258,15 @@ def migrate(connection: Any, request: Request) -> list[Migration]:
             applied.append(migration)
         state = read_state(cursor, request.database)
         if _is_unfinished(cursor, state):
-            _finish_tutorial(cursor, state, request)
+            adopted.append(_finish_tutorial(cursor, state, request))
             connection.commit()
         if _copy_is_pending(cursor, state, request):
             adoption = _plan_copy(cursor, request, _present(cursor, state))
             _insert(cursor, request, {table: table for table in TABLES}, adoption)
-            _record(cursor, state, _summary(str(request.adopt), request.source_database, adoption, request.scheme))
+            adopted.append(_summary(str(request.adopt), request.source_database, adoption, request.scheme))
+            _record(cursor, state, adopted[-1])
             connection.commit()
-    return applied
+    return applied, adopted
 
 
 @contextmanager
@@ -353,7 +354,7 @@ def _create_first_tables(cursor: Any, state: State, request: Request) -> None:
         )
 
 
-def _finish_tutorial(cursor: Any, state: State, request: Request) -> None:
+def _finish_tutorial(cursor: Any, state: State, request: Request) -> Adopted:
     """Brings over what was written to the old tables between their being read and their being renamed, and records."""
     holders = {table: KEPT[table] if KEPT[table] in state.tables else None for table in TABLES}
     adoption = _plan_tutorial(cursor, state, request, holders)
@@ -365,7 +366,9 @@ def _finish_tutorial(cursor: Any, state: State, request: Request) -> None:
         forwardings=[row for row in adoption.forwardings if row[0] not in present.forwardings],
     )
     _insert(cursor, request, {table: table for table in TABLES}, late)
-    _record(cursor, state, _summary("tutorial", request.database, adoption, request.scheme))
+    adopted = _summary("tutorial", request.database, adoption, request.scheme)
+    _record(cursor, state, adopted)
+    return adopted
 
 
 def _add_service_columns(cursor: Any, state: State, request: Request) -> None:

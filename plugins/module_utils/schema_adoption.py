@@ -277,8 +277,12 @@ def _unguessable() -> str:
 
 
 def split_destinations(text: str) -> list[str]:
-    """The destinations of one row: Postfix separates at commas and at white space (virtual(5))."""
-    return split_list(text) if '"' in text else [item for item in re.split(r"[\s,]+", text) if item]
+    """The destinations of one row: separated by commas, and by white space where that is between whole addresses."""
+    found = []
+    for item in split_list(text):
+        words = item.split()
+        found.extend(words if '"' not in item and all("@" in word for word in words) else [item])
+    return found
 
 
 def text_of(value: Any) -> str:

@@ -300,7 +300,9 @@ def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
                 changed = bool(migrations or adoptions)
                 version, adopted = LATEST, before.adopted + adoptions
                 if changed and not check_mode:
-                    migrations = migrate(connection, request)
+                    migrations, adoptions = migrate(connection, request)
+                    # Another run may have been faster.
+                    changed = bool(migrations or adoptions)
                     after = report(cursor, request)
                     version, adopted = after.version, after.adopted
     finally:

@@ -43,4 +43,4 @@ def database(mariadb: Server) -> Iterator[str]:
     """The name of a database that does not exist yet and is removed after the test."""
     name = f"test_{next(_numbers)}"
     yield name
-    mariadb.sql(f"DROP DATABASE IF EXISTS {name}")
+    mariadb.execute(f"DROP DATABASE IF EXISTS {name}")

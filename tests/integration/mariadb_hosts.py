@@ -9,7 +9,6 @@ waits for the installation.
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import json
 import os
@@ -26,13 +25,16 @@ from ansible.executor.module_common import modify_module
 from ansible.parsing.dataloader import DataLoader
 from ansible.plugins.loader import init_plugin_loader, module_loader
 from ansible.template import Templar
+from pymysql.constants import CLIENT
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "hosts"))
 import images  # noqa: E402
 import namespace  # noqa: E402
 import testhosts  # noqa: E402
 
-_HERE = Path(__file__).resolve().parent
+# Ansible's importer of collections, before a test imports one by itself: it does not know what it has not imported.
+init_plugin_loader()
+
 _INSTALL = "DEBIAN_FRONTEND=noninteractive apt-get -qq -y --no-install-recommends install mariadb-server python3-pymysql openssl >&2"
 # An authority, a certificate for the server's address and one for a client, valid for a day.
 _CERTIFY = """
@@ -57,6 +59,7 @@ chown mysql server.key
 cat > /etc/mysql/mariadb.conf.d/99-tests.cnf <<'END'
 [mysqld]
 bind-address = 0.0.0.0
+ssl_ca = /etc/mysql/tls/ca.pem
 ssl_cert = /etc/mysql/tls/server.pem
 ssl_key = /etc/mysql/tls/server.key
 END
@@ -108,21 +111,34 @@ class Server:
             **options,
         }
 
-    def connect(self, database: str | None = None) -> pymysql.connections.Connection:
+    def connect(self, database: str | None = None, client_flag: int = 0) -> pymysql.connections.Connection:
         """A plain connection from the testing machine as C(admin)."""
         return pymysql.connect(
-            host=self.address, user="admin", password=self.password, database=database, ssl_ca=self.ca_cert
+            host=self.address,
+            user="admin",
+            password=self.password,
+            database=database,
+            ssl_ca=self.ca_cert,
+            client_flag=client_flag,
         )
+
+    def execute(self, statements: str, database: str | None = None) -> None:
+        """Like C(sql) for statements without an answer, but as C(admin), which takes milliseconds."""
+        with self.connect(database, CLIENT.MULTI_STATEMENTS) as connection, connection.cursor() as cursor:
+            cursor.execute(statements)
+            while cursor.nextset():
+                pass
+            connection.commit()
 
     def module(self, name: str, check: bool = False, **arguments: Any) -> dict[str, Any]:
         """The result of the collection's module C(name), run on the host by its Python as Ansible would run it there.
 
         Without connection options in C(arguments) that is root over the Unix socket.
         """
-        return json.loads(self.start_module(name, check, **arguments).communicate(timeout=300)[0])
+        return self.result_of(self.start_module(name, check, **arguments))
 
     def start_module(self, name: str, check: bool = False, **arguments: Any) -> subprocess.Popen:
-        """Like C(module), but does not wait; the module's JSON is the standard output."""
+        """Like C(module), but does not wait; C(result_of) does."""
         payload = _payload(f"mailfleet.ispmail.{name}", {**arguments, "_ansible_check_mode": check, "_ansible_diff": True})
         process = subprocess.Popen(
             [*namespace.prefix(), "podman", "exec", "-i", self.name, "python3", "-"],
@@ -136,6 +152,15 @@ class Server:
         process.stdin.close()
         process.stdin = None
         return process
+
+    @staticmethod
+    def result_of(process: subprocess.Popen) -> dict[str, Any]:
+        """The result of a module that was started."""
+        printed, complained = process.communicate(timeout=300)
+        try:
+            return json.loads(printed)
+        except ValueError:
+            raise AssertionError(f"the module printed no result: {printed!r} {complained!r}") from None
 
     def _fetch(self, name: str) -> str:
         path = Path(self._certificates.name) / name
@@ -163,12 +188,8 @@ def _image(suite: str) -> str:
     return name
 
 
-_load_plugins = functools.cache(init_plugin_loader)
-
-
 def _payload(module: str, arguments: dict[str, Any]) -> bytes:
     """What Ansible sends to a host to run C(module): one Python program with everything in it."""
-    _load_plugins()
     found = module_loader.find_plugin_with_context(module)
     assert found.resolved, f"{module} is not among the modules of {constants.COLLECTIONS_PATHS}"
     built = modify_module(
