@@ -192,9 +192,9 @@ class Tour:
             "",
             "How to go on:",
             "  * more rows: write ispmail_domains, ispmail_users, ispmail_forwardings into a file, then",
-            f"    ansible-playbook -i {self.facts['inventory']} mailfleet.ispmail.directory -e @file.yml",
-            f"  * a shell on the host: python3 tests/hosts/testhosts.py exec {self.facts['container']} bash",
-            f"  * its log: python3 tests/hosts/testhosts.py journal {self.facts['container']}",
+            "    .demo/ansible-playbook mailfleet.ispmail.directory -e @file.yml",
+            f"  * a shell on the host: .demo/run podman exec -it {self.facts['container']} bash",
+            "  * its log, in that shell: journalctl",
             '  * your own server: README.md, "On your own server"',
             "  * remove this host: make demo-stop",
         ]

@@ -4,14 +4,12 @@
 """Fixtures of the host tests: the host from inside and from outside, its rows, its journal.
 
 The same tests serve every scenario: a scenario's ``tests`` folder holds links to this file, to ``support.py``, to
-``common`` and to the folder of its profile. All run inside `testhosts.py run`, as Molecule itself does.
+``common`` and to the folder of its profile. All run inside `testhosts.py run`, as Molecule itself does, and twice: the
+second time after a reboot of the host, so that each test also shows that what it is about survives one.
 """
 
 from __future__ import annotations
 
-import pathlib
-import subprocess
-import sys
 import typing as t
 
 import pytest
@@ -26,7 +24,6 @@ init_plugin_loader()
 from ansible_collections.mailfleet.ispmail.plugins.module_utils import conversation
 from support import Directory, Journal, run_playbook
 
-_TESTHOSTS = pathlib.Path(__file__).resolve().parents[3] / "tests/hosts/testhosts.py"
 _JOURNAL_LINES = 200
 
 
@@ -71,7 +68,7 @@ def ca_file(host: testinfra.host.Host, variables: dict[str, t.Any], tmp_path_fac
 
 @pytest.fixture
 def mail_host(host: testinfra.host.Host, ca_file: str) -> conversation.MailHost:
-    """The host from outside. Its address is asked for each time, because a reboot may change it."""
+    """The host from outside. Its address is asked for each time, because a reboot changes it."""
     address = host.check_output("hostname --all-ip-addresses").split()[0]
     return conversation.MailHost(address, host.check_output("hostname --fqdn"), ca_file)
 
@@ -88,19 +85,6 @@ def directory(inventory: str) -> Directory:
 def journal(host: testinfra.host.Host) -> Journal:
     """The host's journal from the test's beginning."""
     return Journal(host)
-
-
-@pytest.fixture
-def reboot(container: str) -> t.Callable[[], None]:
-    """Reboots the host and returns when it runs again."""
-
-    def do() -> None:
-        done = subprocess.run(
-            [sys.executable, str(_TESTHOSTS), "restart", container], capture_output=True, text=True, check=False
-        )
-        assert done.returncode == 0, done.stderr
-
-    return do
 
 
 @pytest.hookimpl(wrapper=True)

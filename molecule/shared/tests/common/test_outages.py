@@ -57,30 +57,3 @@ def test_without_the_database_everything_is_temporary_and_then_returns(
         # Not served at all, or told so: a client that reads "Login failed" asks its user for a new password.
         if isinstance(error.value, conversation.Refused):
             assert "temporary" in error.value.text.lower() or "unavailable" in error.value.text.lower(), error.value
-
-
-def test_everything_is_back_after_a_reboot(
-    mail_host: conversation.MailHost,
-    host: testinfra.host.Host,
-    directory: Directory,
-    ca_file: str,
-    reboot: t.Callable[[], None],
-) -> None:
-    before = host.check_output("systemctl show --property=UserspaceTimestampMonotonic --property=UserspaceTimestamp")
-    reboot()
-    after = host.check_output("systemctl show --property=UserspaceTimestampMonotonic --property=UserspaceTimestamp")
-    assert before != after
-    address = host.check_output("hostname --all-ip-addresses").split()[0]
-    rebooted = conversation.MailHost(address, mail_host.name, ca_file)
-    eventually(lambda: round_trip(rebooted, directory), 90)
-    infected = conversation.compose(
-        directory.ann.email, [directory.bob.email], "infected", conversation.eicar_signature().decode()
-    )
-    token = conversation.new_token()
-    infected.replace_header("Subject", token)
-    try:
-        conversation.send(rebooted, STRANGER, [directory.bob.email], infected)
-    except conversation.Refused as refused:
-        assert refused.code == 554
-    assert conversation.fetch(rebooted, directory.bob.email, directory.bob.password, token) == []
-    assert host.check_output("systemctl list-units --failed --no-legend --plain") == ""
