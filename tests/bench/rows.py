@@ -29,12 +29,12 @@ from pathlib import Path
 
 _TESTS = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(_TESTS), str(_TESTS / "integration")]
-import conftest  # noqa: E402, F401  makes the collection importable
-import mariadb_hosts  # noqa: E402
-import namespace  # noqa: E402
+import conftest  # noqa: F401  makes the collection importable
+import mariadb_hosts
+import namespace
 
 mariadb_hosts._load_plugins()  # before anything of the collection is imported, or Ansible does not find it
-from ansible_collections.mailfleet.ispmail.plugins.module_utils import directory_files  # noqa: E402
+from ansible_collections.mailfleet.ispmail.plugins.module_utils import directory_files
 
 DOMAINS = 100
 HUNDRED_THOUSAND = 100_000
