@@ -52,7 +52,7 @@ uv_python() {
         .build/uv/bin/python -m pip install -qq --require-hashes -r tests/uv.txt >&2
         uv=.build/uv/bin/uv
     }
-    "$uv" python install -q 3.13 && "$uv" python find --managed-python 3.13
+    "$uv" python install 3.13 >&2 && "$uv" python find --managed-python 3.13
 }
 
 mkdir -p .build

@@ -11,6 +11,7 @@ made from other content (an image of a converged host) is never mistaken for it.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import shutil
 import subprocess
@@ -35,7 +36,8 @@ def install() -> Path:
         if not target.exists():
             fresh = Path(scratch) / "collections"
             _galaxy("install", "--no-deps", "--offline", "--collections-path", str(fresh), str(artifact))
-            fresh.rename(target)
+            with contextlib.suppress(OSError):  # another process was faster
+                fresh.rename(target)
     target.touch()
     _forget_old()
     return target

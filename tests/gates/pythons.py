@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 import os
 import subprocess
+import sys
 from pathlib import Path
 
 SUPPORTED = ("3.9", "3.10", "3.11", "3.12", "3.13", "3.14")
@@ -31,10 +32,10 @@ def environment(folder: Path, python: str, lock: Path) -> str:
     interpreter = folder / "bin" / "python"
     stamp = folder / "requirements.txt"
     if not stamp.exists() or stamp.read_bytes() != lock.read_bytes():
-        _call(python, "-m", "venv", "--clear", str(folder))
+        _call(python, "-m", "venv", "--clear", "--without-pip", str(folder))
         quiet = ["-qq", "--disable-pip-version-check", "--no-cache-dir", "--timeout", "60"]
         exact = ["--require-hashes", "--only-binary", ":all:", "--requirement", str(lock)]
-        _call(str(interpreter), "-m", "pip", "install", *quiet, *exact)
+        _call(sys.executable, "-m", "pip", "--python", str(interpreter), "install", *quiet, *exact)
         stamp.write_bytes(lock.read_bytes())
     return str(interpreter)
 
