@@ -232,9 +232,8 @@ def playbook(bench: Bench) -> None:
             writer = csv.writer(file)
             writer.writerow(_COLUMNS)
             writer.writerows(rows)
-        (Path(folder) / "inventory").write_text(
-            f"{bench.server.name} ansible_connection=containers.podman.podman ansible_python_interpreter=/usr/bin/python3\n"
-        )
+        variables = "ansible_connection=containers.podman.podman ansible_python_interpreter=/usr/bin/python3"
+        (Path(folder) / "inventory").write_text(f"{bench.server.name} {variables}\n")
         (Path(folder) / "play.yml").write_text(
             "- hosts: all\n  gather_facts: false\n  tasks:\n"
             "    - mailfleet.ispmail.mail_directory: {src: users.csv, login_db: rows}\n"
@@ -269,7 +268,8 @@ def passwords(bench: Bench) -> None:
         "library = ctypes.CDLL('libcrypt.so.1')\n"
         "library.crypt.restype = ctypes.c_char_p\n"
         f"clear = ['geheim %d' % i for i in range({CLEAR_TEXT})]\n"
-        "print(json.dumps([(c, library.crypt(c.encode(), b'$6$salt%05d$' % i).decode()) for i, c in enumerate(clear)]))\n"
+        "hashes = [library.crypt(c.encode(), b'$6$salt%05d$' % i).decode() for i, c in enumerate(clear)]\n"
+        "print(json.dumps(list(zip(clear, hashes))))\n"
     )
     pairs = json.loads(bench.python(script))
     bench.put("pairs.json", json.dumps(pairs))

@@ -196,11 +196,11 @@ def test_a_user_needs_a_domain_and_a_password() -> None:
     )
     with pytest.raises(PlanError) as caught:
         run(wanted, small())
-    assert str(caught.value).splitlines() == [
+    assert str(caught.value) == (
         "users[7].email: x@gone.test is in the unknown domain gone.test (x@gone.test -> gone.test -> not in domains);"
-        " add gone.test to domains",
-        "users[7].email: y@one.test is a new user and needs a password or a password_hash",
-    ]
+        " add gone.test to domains\n"
+        "users[7].email: y@one.test is a new user and needs a password or a password_hash"
+    )
 
 
 def test_many_problems_are_counted() -> None:
@@ -241,7 +241,7 @@ def test_cascade_takes_everything_in_the_domain_and_nothing_else() -> None:
 
 def test_a_user_wanted_in_a_domain_that_goes_is_refused() -> None:
     wanted = desired(domains={"two.test": (ABSENT, None)}, users={"bob@two.test": (USER, None)})
-    with pytest.raises(PlanError, match="is wanted, but its domain two.test is to be deleted"):
+    with pytest.raises(PlanError, match=r"is wanted, but its domain two\.test is to be deleted"):
         run(wanted, small(), cascade=True)
 
 
@@ -316,7 +316,7 @@ _addresses = st.tuples(_names, _hosts).map("@".join)
 _sources = st.one_of(_addresses, _hosts.map(lambda host: "@" + host))
 _user_settings = st.tuples(*[st.sampled_from([0, 1, None])] * 6, st.sampled_from(["", "store.test", None]))
 _user_rules = st.builds(
-    lambda values, present, scheme, keep: Rule(values, present, scheme, keep),
+    Rule,
     _user_settings,
     st.sampled_from([True, True, True, False]),
     st.sampled_from([None, "SHA512-CRYPT"]),
