@@ -28,7 +28,22 @@ _IDNA_DOTS = re.compile("[\u3002\uff0e\uff61]")  # RFC 3490 section 3.1, kept by
 # Characters that RFC 5892 section 2.6 allows although their category or their mapping says otherwise.
 _IDNA_EXCEPTIONS_VALID = frozenset("\u00df\u03c2\u06fd\u06fe\u0f0b\u3007")
 _IDNA_EXCEPTIONS_DISALLOWED = frozenset("\u0640\u07fa\u302e\u302f\u3031\u3032\u3033\u3034\u3035\u303b")
-_IDNA_CATEGORIES = frozenset(("Ll", "Lo", "Lm", "Mn", "Mc", "Nd"))
+_IDNA_RANGES_DISALLOWED = (
+    ("\u0660", "\u0669"),  # Arabic digits, allowed in context only (section 2.6)
+    ("\u06f0", "\u06f9"),
+    ("\u034f", "\u034f"),  # default ignorable (section 2.3)
+    ("\u17b4", "\u17b5"),
+    ("\u180b", "\u180f"),
+    ("\ufe00", "\ufe0f"),
+    ("\U000e0100", "\U000e01ef"),
+    ("\u20d0", "\u20ff"),  # blocks of symbols (section 2.4)
+    ("\U0001d100", "\U0001d1ff"),
+    ("\U0001d200", "\U0001d24f"),
+    ("\u1100", "\u11ff"),  # conjoining Hangul (section 2.9)
+    ("\ua960", "\ua97f"),
+    ("\ud7b0", "\ud7ff"),
+)
+_IDNA_CATEGORIES = frozenset(("Ll", "Lu", "Lo", "Lm", "Mn", "Mc", "Nd"))
 
 
 class AddressError(ValueError):
@@ -261,9 +276,15 @@ def _label(label: str) -> str:
 def _map(label: str) -> str:
     """Map what was typed to what is registered: lower case, width and compatibility forms (RFC 5895 section 2).
 
-    Not ``casefold``, and not the ``idna`` codec: both make ``ss`` of a sharp s, which is another domain (RFC 5892).
+    Case is folded, as RFC 5892 section 2.2 compares, but for the letters that are names of their own since IDNA 2008: a
+    sharp s and a final sigma. The ``idna`` codec makes ``ss`` of the former, which is another domain.
     """
-    return unicodedata.normalize("NFC", unicodedata.normalize("NFKC", label.lower()).lower())
+    composed = unicodedata.normalize("NFC", label)
+    folded = [_KEPT.get(char) or unicodedata.normalize("NFKC", char).casefold() for char in composed]
+    return unicodedata.normalize("NFKC", "".join(folded))
+
+
+_KEPT = {"\u00df": "\u00df", "\u1e9e": "\u00df", "\u03c2": "\u03c2"}
 
 
 def _check_a_label(label: str) -> None:
@@ -297,9 +318,7 @@ def _is_valid(char: str) -> bool:
         return char.islower() or char.isdigit() or char == "-"
     if char in _IDNA_EXCEPTIONS_VALID:
         return True
-    if char in _IDNA_EXCEPTIONS_DISALLOWED or "\u1100" <= char <= "\u11ff":  # conjoining Hangul (OldHangulJamo)
-        return False
-    if "\u0660" <= char <= "\u0669" or "\u06f0" <= char <= "\u06f9":  # Arabic digits: CONTEXTO
+    if char in _IDNA_EXCEPTIONS_DISALLOWED or any(first <= char <= last for first, last in _IDNA_RANGES_DISALLOWED):
         return False
     return unicodedata.category(char) in _IDNA_CATEGORIES and _map(char) == char
 

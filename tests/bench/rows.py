@@ -32,8 +32,6 @@ sys.path[:0] = [str(_TESTS), str(_TESTS / "integration")]
 import conftest  # noqa: F401  makes the collection importable
 import mariadb_hosts
 import namespace
-
-mariadb_hosts._load_plugins()  # before anything of the collection is imported, or Ansible does not find it
 from ansible_collections.mailfleet.ispmail.plugins.module_utils import directory_files
 
 DOMAINS = 100
