@@ -8,6 +8,7 @@ Everything that is not a named setting stays byte for byte as it was found.
 
 from __future__ import annotations
 
+import io
 import re
 from collections.abc import Mapping
 
@@ -56,7 +57,7 @@ def _quote(value: str, quoted_before: bool) -> str:
 def _logical_lines(text: str) -> list[str]:
     """Split into lines with their line ends, a line that ends in a backslash together with the next."""
     lines: list[str] = []
-    for line in text.splitlines(keepends=True):
+    for line in io.StringIO(text):
         if lines and not lines[-1].lstrip().startswith("#") and lines[-1].rstrip("\r\n").endswith("\\"):
             lines[-1] += line
         else:
@@ -65,7 +66,7 @@ def _logical_lines(text: str) -> list[str]:
 
 
 def _comment_out(line: str) -> str:
-    return "".join(f"#{part}" for part in line.splitlines(keepends=True))
+    return "".join(f"#{part}" for part in io.StringIO(line))
 
 
 def edit_settings(text: str, settings: Mapping[str, object], assignment: str = "=") -> str:

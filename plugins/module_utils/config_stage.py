@@ -17,6 +17,7 @@ import os
 import subprocess
 import tempfile
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import NoReturn
 
@@ -37,7 +38,7 @@ SEARCH_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 @dataclass(frozen=True)
 class CheckResult:
-    """What a checker said: its exit status and its output, standard output and standard error as they came."""
+    """What a checker said: its exit status, and standard output and standard error as they came."""
 
     argv: list[str]
     status: int
@@ -92,20 +93,28 @@ def _run_in_child(
 
 
 def _run(commands: Iterable[Sequence[str]]) -> Iterable[CheckResult]:
-    environment = {"PATH": SEARCH_PATH, "LC_ALL": "C.UTF-8", "HOME": "/root"}
+    environment = {"PATH": SEARCH_PATH, "LC_ALL": "C.UTF-8", "HOME": "/root", "TERM": "dumb"}
     for argv in commands:
-        done = subprocess.run(
-            list(argv),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            env=environment,
-            cwd="/",
-            check=False,
+        # Some checkers (postfix(1) of Debian 12) tell only a terminal what is wrong, and otherwise the system's log.
+        terminal, output = os.openpty()
+        process = subprocess.Popen(
+            list(argv), stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=environment, cwd="/"
         )
-        yield CheckResult(list(argv), done.returncode, done.stdout.decode("utf-8", "replace"))
-        if done.returncode != 0:
+        os.close(output)
+        text = _read_terminal(terminal)
+        yield CheckResult(list(argv), process.wait(), text)
+        if process.returncode != 0:
             return
+
+
+def _read_terminal(terminal: int) -> str:
+    """Return everything written to the other side until it is closed, which Linux reports as EIO (pty(7))."""
+    parts = []
+    with suppress(OSError):
+        while part := os.read(terminal, 65536):
+            parts.append(part)
+    os.close(terminal)
+    return b"".join(parts).decode("utf-8", "replace").replace("\r\n", "\n")
 
 
 _LIBC = ctypes.CDLL(None, use_errno=True)

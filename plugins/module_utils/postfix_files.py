@@ -9,6 +9,7 @@ empty lines may stand between the parts. Whatever is not asked to change stays b
 
 from __future__ import annotations
 
+import io
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -53,19 +54,29 @@ def _entries(lines: Sequence[str]) -> list[_Entry]:
 def _write(lines: list[str | None], entry: _Entry | None, text: str | None) -> None:
     """Put ``text`` where ``entry`` was, or to the end; None removes the entry. Comments within the entry stay."""
     if entry is None:
-        if text is not None:
-            lines.append(text)
+        if lines and lines[-1] and not lines[-1].endswith("\n"):
+            lines[-1] += "\n"
+        lines.append(text)
         return
     for number in entry.lines:
         lines[number] = None
     lines[entry.lines[0]] = text
 
 
+def _replace(lines: list[str | None], found: Sequence[_Entry], as_found: bool, text: str | None) -> bool:
+    """Make ``text`` the only entry where ``found`` are all that there are; return whether that changes anything.
+
+    ``as_found`` says that the last one means the same already, so that it stays as it is written.
+    """
+    for entry in found[:-1]:
+        _write(lines, entry, None)
+    if not as_found:
+        _write(lines, found[-1] if found else None, text)
+    return not as_found or len(found) > 1
+
+
 def _split(text: str) -> list[str | None]:
-    lines: list[str | None] = list(text.splitlines(keepends=True))
-    if lines and lines[-1] is not None and not lines[-1].endswith("\n"):
-        lines[-1] += "\n"
-    return lines
+    return list(io.StringIO(text))
 
 
 def _present(lines: Iterable[str | None]) -> list[str]:
@@ -109,20 +120,15 @@ def edit_main(text: str, parameters: Mapping[str, object]) -> tuple[str, list[st
         lines = _split(text)
         found = [entry for entry in _entries(_present(lines)) if re.match(rf"{re.escape(name)}\s*=", entry.text)]
         value = None if wanted is None else to_value(name, wanted)
-        if value is None and not found:
-            continue
-        if value is not None and len(found) == 1 and _same_value(found[0].text.partition("=")[2], value):
-            continue
-        for entry in found[:-1]:
-            _write(lines, entry, None)
-        _write(lines, found[-1] if found else None, None if value is None else f"{name} = {value}".rstrip() + "\n")
-        text = "".join(_present(lines))
-        changed.append(name)
+        if value is None:
+            as_found, line = not found, None
+        else:
+            as_found = bool(found) and found[-1].text.partition("=")[2].split() == value.split()
+            line = f"{name} = {value}".rstrip() + "\n"
+        if _replace(lines, found, as_found, line):
+            text = "".join(_present(lines))
+            changed.append(name)
     return text, changed
-
-
-def _same_value(one: str, other: str) -> bool:
-    return one.split() == other.split()
 
 
 # -- master.cf -------------------------------------------------------------------------------------------------------
@@ -223,17 +229,11 @@ def edit_master(text: str, services: Mapping[str, Mapping | None]) -> tuple[str,
         lines = _split(text)
         blank = Service(match["name"], match["type"])
         found = [entry for entry in _entries(_present(lines)) if entry.text.split()[:2] == [blank.name, blank.type]]
-        if wanted is None and not found:
-            continue
         before = _parse_service(found[-1].text) if found else None
         service = None if wanted is None else _merge(key, before or blank, wanted)
-        if service is not None and service == before and len(found) == 1:
-            continue
-        for entry in found[:-1]:
-            _write(lines, entry, None)
-        _write(lines, found[-1] if found else None, service.render() if service else None)
-        text = "".join(_present(lines))
-        changed.append(key)
+        if _replace(lines, found, service == before, service.render() if service else None):
+            text = "".join(_present(lines))
+            changed.append(key)
     return text, changed
 
 

@@ -104,7 +104,7 @@ def tree() -> list[tuple]:
                 content = os.readlink(path)
             found.append((path, info.st_uid, oct(info.st_mode), content))
     left = [name for name in os.listdir(STATE) if name not in ("lock", "journal.json-new")]
-    return sorted(found) + [("state", left)]
+    return [*sorted(found), ("state", left)]
 
 
 def run(*argv: str) -> int:
