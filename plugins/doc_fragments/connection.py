@@ -23,8 +23,8 @@ options:
     description:
       - Database servers, in the order in which they are tried. The first that can be reached is used, so name only
         servers that accept writes, for example the nodes of one cluster.
-      - V(localhost) means the Unix socket O(login_unix_socket), as for MariaDB's own clients. Every other value is a host
-        name or an address and is reached over TCP.
+      - V(localhost) means the Unix socket O(login_unix_socket), as for MariaDB's own clients. Every other value is a
+        host name or an address and is reached over TCP.
       - A server that refuses the login or whose certificate does not verify ends the search with an error.
       - If not given, the host is taken from O(config_file); if that has none, it is V(localhost).
     type: list
@@ -47,9 +47,9 @@ options:
     default: provider
   config_file:
     description:
-      - Option file of MariaDB's clients on the managed host. The values C(user), C(password), C(host), C(port), C(socket),
-        C(ssl-ca), C(ssl-cert), C(ssl-key) and C(ssl-verify-server-cert) of its groups C([client]), C([client-server]) and
-        C([client-mariadb]) are used where the module's own option is not given.
+      - Option file of MariaDB's clients on the managed host. The values C(user), C(password), C(host), C(port),
+        C(socket), C(ssl-ca), C(ssl-cert), C(ssl-key) and C(ssl-verify-server-cert) of its groups C([client]),
+        C([client-server]) and C([client-mariadb]) are used where the module's own option is not given.
       - If not given, C(~/.my.cnf) is read if it exists. An empty string reads no file.
     type: path
   ca_cert:
@@ -72,9 +72,9 @@ options:
   check_hostname:
     description:
       - Whether the server's certificate must name the host as it is written in O(login_host).
-      - If not given, it does where TLS is used. V(true) turns TLS on for connections over TCP by itself, verified against
-        the system's authorities if O(ca_cert) is not given. V(false) leaves out the comparison of the name, never the
-        verification of the certificate.
+      - If not given, it does where TLS is used. V(true) turns TLS on for connections over TCP by itself, verified
+        against the system's authorities if O(ca_cert) is not given. V(false) leaves out the comparison of the name,
+        never the verification of the certificate.
     type: bool
   connect_timeout:
     description:

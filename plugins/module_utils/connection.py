@@ -28,7 +28,7 @@ try:
     from pymysql.connections import Connection
     from pymysql.constants import CLIENT
 except ImportError:
-    PYMYSQL_IMPORT_ERROR = traceback.format_exc()
+    PYMYSQL_IMPORT_ERROR: str | None = traceback.format_exc()
     pymysql = None
     Connection = object
     DatabaseError: type[Exception] = ConnectionError
@@ -278,7 +278,7 @@ def _where(settings: Settings, host: str) -> str:
 
 
 def _cause(error: Exception) -> BaseException | None:
-    """The operating system's error that PyMySQL made C(error) of: an attribute of a failed connection, else the context."""
+    """The operating system's error that PyMySQL made C(error) of: an attribute of it, or its context."""
     cause = getattr(error, "original_exception", None) or error.__context__
     return cause if isinstance(cause, OSError) else None
 

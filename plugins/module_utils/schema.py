@@ -44,11 +44,7 @@ _TEXT_OPTIONS = "ENGINE=InnoDB DEFAULT CHARACTER SET utf8mb4"
 # In the order in which they can be filled.  Widths: RFC 5321, 4.5.3.1, local part 64, domain 255 octets on the wire,
 # which is 253 characters in text.
 TABLES: Mapping[str, str] = {
-    "domains": (
-        "domain VARCHAR(253) NOT NULL,"
-        " enabled BOOLEAN NOT NULL DEFAULT TRUE,"
-        " PRIMARY KEY (domain)"
-    ),
+    "domains": ("domain VARCHAR(253) NOT NULL, enabled BOOLEAN NOT NULL DEFAULT TRUE, PRIMARY KEY (domain)"),
     "users": (
         "email VARCHAR(318) NOT NULL,"
         " password VARCHAR(255) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,"
@@ -228,7 +224,7 @@ def pending(cursor: Any, request: Request) -> tuple[list[Migration], tuple[Adopt
     return _remaining(cursor, state), tuple(adopted)
 
 
-def migrate(connection: Any, request: Request) -> tuple[list[Migration], list[Adopted]]:
+def migrate(connection: Any, request: Request) -> tuple[list[Migration], tuple[Adopted, ...]]:
     """Brings the database to the schema and returns the migrations and the adoptions that this run made.
 
     One run at a time, under the server's lock of the database's name; another run waits for it.  Whatever a killed run
@@ -236,7 +232,8 @@ def migrate(connection: Any, request: Request) -> tuple[list[Migration], list[Ad
     """
     # A transaction left open from reading would keep the tables from the run that has the lock.
     connection.rollback()
-    applied, adopted = [], []
+    applied: list[Migration] = []
+    adopted: tuple[Adopted, ...] = ()
     with connection.cursor() as cursor, _locked(cursor, request):
         cursor.execute("SET SESSION lock_wait_timeout = %s", (request.lock_timeout,))
         state = read_state(cursor, request.database)
@@ -258,14 +255,15 @@ def migrate(connection: Any, request: Request) -> tuple[list[Migration], list[Ad
             applied.append(migration)
         state = read_state(cursor, request.database)
         if _is_unfinished(cursor, state):
-            adopted.append(_finish_tutorial(cursor, state, request))
+            adopted += (_finish_tutorial(cursor, state, request),)
             connection.commit()
         if _copy_is_pending(cursor, state, request):
             adoption = _plan_copy(cursor, request, _present(cursor, state))
             _insert(cursor, request, {table: table for table in TABLES}, adoption)
-            adopted.append(_summary(str(request.adopt), request.source_database, adoption, request.scheme))
-            _record(cursor, state, adopted[-1])
+            copied = _summary(str(request.adopt), request.source_database, adoption, request.scheme)
+            _record(cursor, state, copied)
             connection.commit()
+            adopted += (copied,)
     return applied, adopted
 
 
@@ -279,7 +277,7 @@ def _locked(cursor: Any, request: Request) -> Iterator[None]:
             f"another run has been working on the schema of login_db {request.database!r} for lock_timeout"
             f" {request.lock_timeout} seconds: wait until it is done, or give a longer lock_timeout"
         )
-    # Released by the server when the connection ends, so an error needs no cleaning up over a connection it may have hit.
+    # After an error the end of the connection releases it.
     yield
     cursor.execute("SELECT RELEASE_LOCK(%s)", (name,))
 
@@ -297,13 +295,14 @@ def _check(cursor: Any, state: State, request: Request) -> None:
     for table in TABLES:
         if table in state.tables and table not in old and not _is_ours(state, table):
             raise SchemaError(
-                f"login_db {request.database!r} has a table {table!r} that is neither the directory's nor the tutorial's:"
-                f" it lacks the columns {', '.join(TUTORIAL[table])}, or is a view. Rename it, or choose another login_db"
+                f"login_db {request.database!r} has a table {table!r} that is neither the directory's nor the"
+                f" tutorial's: it lacks the columns {', '.join(TUTORIAL[table])}, or is a view. Rename it, or choose"
+                " another login_db"
             )
         if table in old and KEPT[table] in state.tables:
             raise SchemaError(
-                f"login_db {request.database!r} has the tutorial's table {table!r}, which would be kept as {KEPT[table]!r},"
-                " but there already is a table of this name. Rename that one"
+                f"login_db {request.database!r} has the tutorial's table {table!r}, which would be kept as"
+                f" {KEPT[table]!r}, but there already is a table of this name. Rename that one"
             )
     if request.adopt and (request.adopt, request.source_database) not in _adopted_keys(cursor, state):
         if request.copies:
@@ -320,8 +319,8 @@ def _check_source(source: State, layout: str) -> None:
         return
     wanted = "; ".join(f"{table} with {', '.join(columns)}" for table, columns in LAYOUTS[layout].items())
     raise SchemaError(
-        f"adopt is {layout!r}, but the database {source.database!r} does not have its tables, or login_user may not read"
-        f" them ({wanted}). Name the database that has them in adopt_from, or leave adopt out"
+        f"adopt is {layout!r}, but the database {source.database!r} does not have its tables, or login_user may not"
+        f" read them ({wanted}). Name the database that has them in adopt_from, or leave adopt out"
     )
 
 
@@ -350,7 +349,8 @@ def _create_first_tables(cursor: Any, state: State, request: Request) -> None:
         cursor.execute("COMMIT")
         renames = [(table, KEPT[table]) for table in old] + [(_STAGED[table], table) for table in staged]
         cursor.execute(
-            "RENAME TABLE " + ", ".join(f"{_name(database, before)} TO {_name(database, after)}" for before, after in renames)
+            "RENAME TABLE "
+            + ", ".join(f"{_name(database, before)} TO {_name(database, after)}" for before, after in renames)
         )
 
 
@@ -413,9 +413,7 @@ def _insert(cursor: Any, request: Request, names: Mapping[str, str], adoption: A
         clear = [number for number, user in enumerate(adoption.users) if user.password.clear]
         for number, hashed in zip(clear, hash_all((passwords[number], request.scheme) for number in clear)):
             passwords[number] = hashed
-    users = [
-        (user.email, password, user.enabled, user.quota) for user, password in zip(adoption.users, passwords)
-    ]
+    users = [(user.email, password, user.enabled, user.quota) for user, password in zip(adoption.users, passwords)]
     for table, rows in (("domains", adoption.domains), ("users", users), ("forwardings", adoption.forwardings)):
         if rows:
             cursor.executemany(_INSERT[table].format(name=_name(request.database, names[table])), rows)
@@ -464,7 +462,10 @@ def _adopted(cursor: Any, state: State) -> tuple[Adopted, ...]:
         "SELECT layout, source_database, domains, users, forwardings, clear_text_passwords"
         f" FROM {_name(state.database, 'ispmail_adopted')} ORDER BY adopted_at, layout, source_database"
     )
-    return tuple(Adopted(*row, rejected=tuple(rejected.get(row[:2], ()))) for row in cursor.fetchall())
+    return tuple(
+        Adopted(layout, source, domains, users, forwardings, clear, tuple(rejected.get((layout, source), ())))
+        for layout, source, domains, users, forwardings, clear in cursor.fetchall()
+    )
 
 
 def _adopted_keys(cursor: Any, state: State) -> set[tuple[str, str]]:

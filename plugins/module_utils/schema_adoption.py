@@ -242,8 +242,8 @@ _HEXADECIMAL_MD5 = re.compile("[0-9A-Fa-f]{32}")
 def converter(layout: str, scheme: str) -> Callable[[str], Password]:
     """How the password column of C(layout) is read; clear text must be storable with C(scheme) (C(CLEAR): as it is).
 
-    The tutorial's column is clear text unless it says otherwise with a tag or the C($) of crypt(5).  In the others, what
-    looks like a hash is one: an MD5 in hexadecimal (the later editions' first default) and crypt(3)'s 13 characters.
+    The tutorial's column is clear text unless it says otherwise with a tag or the C($) of crypt(5).  In the others,
+    what looks like a hash is one: an MD5 in hexadecimal (the later editions' first default), crypt(3)'s 13 characters.
     """
 
     def convert(text: str) -> Password:
@@ -293,12 +293,15 @@ def text_of(value: Any) -> str:
 
 
 def from_tutorial(
-    domains: Iterable[Sequence[Any]], users: Iterable[Sequence[Any]], forwardings: Iterable[Sequence[Any]], tables: dict[str, str]
+    domains: Iterable[Sequence[Any]],
+    users: Iterable[Sequence[Any]],
+    forwardings: Iterable[Sequence[Any]],
+    tables: dict[str, str],
 ) -> Source:
     """The tutorial's own tables.
 
-    Rows: C((domain, enabled)), C((email, password, enabled, quota)), C((source, destination, enabled)); the columns that
-    the tutorial did not have are read where somebody added them.  C(tables) tells what each table is called now.
+    Rows: C((domain, enabled)), C((email, password, enabled, quota)), C((source, destination, enabled)); the columns
+    that the tutorial did not have are read where somebody added them.  C(tables) tells what each table is called now.
     """
     source = Source()
     for domain, enabled in domains:
@@ -357,7 +360,9 @@ def from_postfixadmin(
     for domain, backup, active in domains:
         name = text_of(domain)
         if backup:
-            source.rejected.append(Rejected("domain", name, "row", "this host is only its backup MX, it is not hosted here"))
+            source.rejected.append(
+                Rejected("domain", name, "row", "this host is only its backup MX, it is not hosted here")
+            )
         elif name != "ALL":  # PostfixAdmin's own entry for its administrators, not a domain
             source.domains.append(Domain("domain", name, name, bool(active)))
     owners = set()
@@ -386,5 +391,7 @@ def from_postfixadmin(
             reason = f"the table alias has a catch-all @{name}, which goes before"
             source.rejected.append(Rejected("alias_domain", name, "row", reason))
         else:
-            source.forwardings.append(Forwarding("alias_domain", name, f"@{name}", [f"@{text_of(target)}"], bool(active)))
+            source.forwardings.append(
+                Forwarding("alias_domain", name, f"@{name}", [f"@{text_of(target)}"], bool(active))
+            )
     return source

@@ -14,11 +14,12 @@ description:
   - Creates the database and its tables C(domains), C(users) and C(forwardings), and brings older ones to the current
     form by numbered migrations. Migrations only go forward, one run at a time works on a database, and a run that was
     killed is completed by the next one.
-  - The tutorial's own tables (2004) are adopted in place. They are filled into new tables that then take over the names
-    in one step, so that a mail server never finds them empty. The old ones stay as they were, as C(tutorial_domains),
-    C(tutorial_users) and C(tutorial_forwardings).
+  - The tutorial's own tables (2004) are adopted in place. They are filled into new tables that then take over the
+    names in one step, so that a mail server never finds them empty. The old ones stay as they were, as
+    C(tutorial_domains), C(tutorial_users) and C(tutorial_forwardings).
   - The tables of the tutorial's later editions (C(virtual_domains), C(virtual_users), C(virtual_aliases)) and of
-    PostfixAdmin (C(domain), C(mailbox), C(alias), C(alias_domain)) are copied from on request, once, and never changed.
+    PostfixAdmin (C(domain), C(mailbox), C(alias), C(alias_domain)) are copied from on request, once, and never
+    changed.
   - What cannot be carried over is reported row by row and remains in the old tables.
 extends_documentation_fragment:
   - mailfleet.ispmail.connection
@@ -32,13 +33,15 @@ options:
     default: present
   adopt:
     description:
-      - An older layout whose rows have to be in the directory. It is an error if its tables are not there, unless they
-        were adopted before.
+      - An older layout whose rows have to be in the directory. It is an error if its tables are not there, unless
+        they were adopted before.
       - V(tutorial) are the tables of the tutorial itself. In O(login_db) they are adopted in place also without this
-        option, because they have the names of the directory's own; with O(adopt_from) they are copied from another database.
-      - V(ispmail) are the tables of the tutorial's later editions. Several aliases of one source become one forwarding.
-      - V(postfixadmin) are the tables of PostfixAdmin. An alias that only leads from a mailbox to itself is left out, because
-        the directory needs none. An alias domain becomes a forwarding of the whole domain.
+        option, because they have the names of the directory's own; with O(adopt_from) they are copied from another
+        database.
+      - V(ispmail) are the tables of the tutorial's later editions. Several aliases of one source become one
+        forwarding.
+      - V(postfixadmin) are the tables of PostfixAdmin. An alias that only leads from a mailbox to itself is left out,
+        because the directory needs none. An alias domain becomes a forwarding of the whole domain.
       - Rows that the directory already has are never changed by an adoption.
     type: str
     choices: [tutorial, ispmail, postfixadmin]
@@ -48,10 +51,10 @@ options:
     type: str
   rehash:
     description:
-      - Whether clear-text passwords are hashed while they are adopted. The old tables, which keep the clear text, should
-        then be removed once the new ones are trusted.
-      - In the tutorial's tables every password is clear text that does not start like a hash of crypt(5) or with a tag in
-        braces. Leave this off if those tables hold crypt(3)'s hashes of 13 characters.
+      - Whether clear-text passwords are hashed while they are adopted. The old tables, which keep the clear text,
+        should then be removed once the new ones are trusted.
+      - In the tutorial's tables every password is clear text that does not start like a hash of crypt(5) or with a
+        tag in braces. Leave this off if those tables hold crypt(3)'s hashes of 13 characters.
       - The profile V(tutorial) of the roles needs clear text; every other way to log in needs hashes.
     type: bool
     default: false
@@ -63,8 +66,8 @@ options:
     default: SHA512-CRYPT
   lock_timeout:
     description:
-      - Seconds to wait for another run on the same database, and for statements of others that use a table that has to be
-        changed.
+      - Seconds to wait for another run on the same database, and for statements of others that use a table that has
+        to be changed.
     type: int
     default: 60
 attributes:
@@ -81,12 +84,13 @@ seealso:
   - module: mailfleet.ispmail.mail_directory
   - module: ansible.mariadb.mariadb_user
 notes:
-  - The account needs C(CREATE), C(ALTER), C(DROP), C(INDEX), C(REFERENCES), C(SELECT), C(INSERT), C(UPDATE) and C(DELETE)
-    on O(login_db), and C(SELECT) on O(adopt_from). The accounts of the mail daemons need C(SELECT) on the three tables only,
-    the account of the other modules C(SELECT), C(INSERT), C(UPDATE) and C(DELETE) on them.
-  - Maildirs are not moved. They are named like the addresses, whose spelling is kept; PostfixAdmin's are named differently.
-  - While the tutorial's tables are adopted, no other program should write to them. A row that is added in that second is
-    still brought over; a row that is changed or removed in it is not.
+  - The account needs C(CREATE), C(ALTER), C(DROP), C(INDEX), C(REFERENCES), C(SELECT), C(INSERT), C(UPDATE) and
+    C(DELETE) on O(login_db), and C(SELECT) on O(adopt_from). The accounts of the mail daemons need C(SELECT) on the
+    three tables only, the account of the other modules C(SELECT), C(INSERT), C(UPDATE) and C(DELETE) on them.
+  - Maildirs are not moved. They are named like the addresses, whose spelling is kept; PostfixAdmin's are named
+    differently.
+  - While the tutorial's tables are adopted, no other program should write to them. A row that is added in that second
+    is still brought over; a row that is changed or removed in it is not.
 author:
   - The mailfleet maintainers (@mailfleet)
 """
@@ -158,7 +162,7 @@ migrations:
       sample: domains, users and forwardings
   sample: [{version: 1, name: "domains, users and forwardings"}, {version: 2, name: services and mail host of a user}]
 found:
-  description: Older layouts whose tables stand in O(login_db), as values of O(adopt). In check mode and before a change too.
+  description: Older layouts whose tables stood in O(login_db) before, as values of O(adopt).
   type: list
   elements: str
   returned: success
@@ -280,8 +284,8 @@ def main() -> None:
     for adopted in result["adopted"]:
         if result["changed"] and adopted["clear_text_passwords"] and adopted["layout"] != "tutorial":
             module.warn(
-                f"{adopted['clear_text_passwords']} users of {adopted['source_database']} have clear-text passwords, which"
-                " only the roles' profile 'tutorial' accepts: use rehash, or set new passwords"
+                f"{adopted['clear_text_passwords']} users of {adopted['source_database']} have clear-text passwords,"
+                " which only the roles' profile 'tutorial' accepts: use rehash, or set new passwords"
             )
     module.exit_json(**result)
 
@@ -331,8 +335,8 @@ def _request(params: dict[str, Any]) -> Request:
     database = params["login_db"]
     if not 0 < len(database) <= 64 or database != database.strip() or set(database) & set("/\\.%\0"):
         raise SchemaError(
-            f"login_db {database!r} cannot be a database's name: give 1 to 64 characters, without slash, dot, percent sign,"
-            " and white space at the ends"
+            f"login_db {database!r} cannot be a database's name: give 1 to 64 characters, without slash, dot,"
+            " percent sign, and white space at the ends"
         )
     if params["lock_timeout"] < 1:
         raise SchemaError(f"lock_timeout {params['lock_timeout']} is too short: give at least 1 (seconds)")

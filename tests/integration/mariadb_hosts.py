@@ -28,14 +28,17 @@ from ansible.template import Templar
 from pymysql.constants import CLIENT
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "hosts"))
-import images  # noqa: E402
-import namespace  # noqa: E402
-import testhosts  # noqa: E402
+import images
+import namespace
+import testhosts
 
 # Ansible's importer of collections, before a test imports one by itself: it does not know what it has not imported.
 init_plugin_loader()
 
-_INSTALL = "DEBIAN_FRONTEND=noninteractive apt-get -qq -y --no-install-recommends install mariadb-server python3-pymysql openssl >&2"
+_INSTALL = """
+export DEBIAN_FRONTEND=noninteractive
+apt-get -qq -y --no-install-recommends install mariadb-server python3-pymysql openssl >&2
+"""
 # An authority, a certificate for the server's address and one for a client, valid for a day.
 _CERTIFY = """
 set -eu
@@ -44,11 +47,12 @@ cd /etc/mysql/tls
 make() { # name, subject, extensions
     openssl req -newkey rsa:2048 -nodes -keyout $1.key -out $1.csr -subj "/CN=$2" 2>/dev/null
     printf "$3" > $1.ext
-    openssl x509 -req -in $1.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 1 -extfile $1.ext -out $1.pem 2>/dev/null
+    openssl x509 -req -in $1.csr -out $1.pem -CA ca.pem -CAkey ca.key -CAcreateserial -days 1 -extfile $1.ext \
+        2>/dev/null
 }
 for authority in ca other-ca; do
-    openssl req -x509 -newkey rsa:2048 -nodes -keyout $authority.key -out $authority.pem -days 1 -subj "/CN=$authority" \
-        -addext 'keyUsage=critical,keyCertSign' 2>/dev/null
+    openssl req -x509 -newkey rsa:2048 -nodes -keyout $authority.key -out $authority.pem -days 1 \
+        -subj "/CN=$authority" -addext 'keyUsage=critical,keyCertSign' 2>/dev/null
 done
 identifiers='subjectKeyIdentifier=hash\\nauthorityKeyIdentifier=keyid\\n'
 make server "$1" "subjectAltName=IP:$1\\n$identifiers"
@@ -68,7 +72,7 @@ systemctl restart mariadb
 
 
 class Server:
-    """One running server. C(address) is its IPv4 address, C(password) that of the account C(admin), reached over TLS."""
+    """One running server: C(address) is its IPv4 address, C(password) that of the account C(admin), for TLS."""
 
     def __init__(self, suite: str) -> None:
         self.suite = suite
@@ -80,7 +84,9 @@ class Server:
         self.shell(_CERTIFY, self.address)
         self.ca_cert = self._fetch("ca.pem")
         self.other_ca_cert = self._fetch("other-ca.pem")
-        self.sql(f"CREATE USER admin@'%' IDENTIFIED BY '{self.password}'; GRANT ALL ON *.* TO admin@'%' WITH GRANT OPTION")
+        self.sql(
+            f"CREATE USER admin@'%' IDENTIFIED BY '{self.password}'; GRANT ALL ON *.* TO admin@'%' WITH GRANT OPTION"
+        )
 
     def stop(self) -> None:
         testhosts.remove(self.name)
@@ -139,7 +145,9 @@ class Server:
 
     def start_module(self, name: str, check: bool = False, **arguments: Any) -> subprocess.Popen:
         """Like C(module), but does not wait; C(result_of) does."""
-        payload = _payload(f"mailfleet.ispmail.{name}", {**arguments, "_ansible_check_mode": check, "_ansible_diff": True})
+        payload = _payload(
+            f"mailfleet.ispmail.{name}", {**arguments, "_ansible_check_mode": check, "_ansible_diff": True}
+        )
         process = subprocess.Popen(
             [*namespace.prefix(), "podman", "exec", "-i", self.name, "python3", "-"],
             env=namespace.environment(),

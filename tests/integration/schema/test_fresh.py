@@ -59,8 +59,10 @@ def test_the_tables_are_created_once(mariadb: Server, database: str) -> None:
 
 
 def test_a_database_that_exists_keeps_its_other_tables(mariadb: Server, database: str) -> None:
-    mariadb.sql(f"CREATE DATABASE {database}; CREATE TABLE {database}.invoices (number INT); "
-                f"INSERT INTO {database}.invoices VALUES (7)")
+    mariadb.sql(
+        f"CREATE DATABASE {database}; CREATE TABLE {database}.invoices (number INT); "
+        f"INSERT INTO {database}.invoices VALUES (7)"
+    )
     assert mariadb.module("mail_schema", login_db=database)["changed"]
     assert mariadb.sql(f"SELECT number FROM {database}.invoices") == "7\n"
 
@@ -96,10 +98,13 @@ def test_every_statement_of_the_tutorial_works(mariadb: Server, directory: str) 
         assert answer("SELECT 'virtual' FROM domains WHERE domain = 'other.test'") is None
         # Cyrus SASL, and the fields of Courier's authmysqlrc
         assert answer("select password from users where email='user@virtual.test'") == "secret"
-        assert answer(
-            "SELECT CONCAT_WS('|', email, '', password, 5000, 5000, '/home/vmail', concat(email,'/'), '', '')"
-            " FROM users WHERE email = 'user@virtual.test'"
-        ) == "user@virtual.test||secret|5000|5000|/home/vmail|user@virtual.test/||"
+        assert (
+            answer(
+                "SELECT CONCAT_WS('|', email, '', password, 5000, 5000, '/home/vmail', concat(email,'/'), '', '')"
+                " FROM users WHERE email = 'user@virtual.test'"
+            )
+            == "user@virtual.test||secret|5000|5000|/home/vmail|user@virtual.test/||"
+        )
 
 
 def test_addresses_are_one_in_any_case_and_never_equal_with_an_accent(mariadb: Server, directory: str) -> None:
