@@ -180,17 +180,16 @@ def _image(suite: str) -> str:
     """Name of the image of C(suite) with the server installed, made if need be."""
     stack = images.stack(suite)
     origin = images.podman("image", "inspect", "--format", "{{.Id}}", stack) + _INSTALL
-    name = f"localhost/ispmail-mariadb-{suite}:{hashlib.sha256(origin.encode()).hexdigest()[:12]}"
-    with namespace.locked(f"mariadb-{suite}"):
+    kind, key = f"mariadb-{suite}", hashlib.sha256(origin.encode()).hexdigest()[:12]
+    name = images.converged(kind, key)
+    with namespace.locked(kind):
         if not images.exists(name):
-            for old in images.podman("images", "--quiet", f"localhost/ispmail-mariadb-{suite}").split():
-                images.podman("rmi", "--force", old)
-            builder = f"mariadb-{suite}-build"
+            builder = f"{kind}-build"
             try:
                 testhosts.start(builder, f"{builder}.example.test", stack)
                 images.podman("exec", "-i", builder, "sh", "-s", stdin=_INSTALL, timeout=600)
                 images.podman("exec", builder, "systemctl", "stop", "mariadb")
-                testhosts.commit(builder, name)
+                testhosts.commit(builder, kind, key)
             finally:
                 testhosts.remove(builder)
     return name
