@@ -11,3 +11,6 @@ apt-get clean
 apt-get -qq -y --no-install-recommends --download-only install "$@"
 # A container has no kernel modules, and a test host must not upgrade itself in mid-test.
 systemctl mask systemd-modules-load.service apt-daily.timer apt-daily-upgrade.timer
+# The kernel's messages are those of the machine, not of the host.
+mkdir -p /etc/systemd/journald.conf.d
+printf '[Journal]\nReadKMsg=no\n' >/etc/systemd/journald.conf.d/no-kernel.conf
