@@ -356,7 +356,7 @@ class _Planner:
                 continue
             if self.removed and table is USERS and domain_of(key) in self.removed:
                 self._refuse(USERS, key, f"{key} is wanted, but its domain {domain_of(key)} is to be deleted")
-            if new is None or new == content or rule.keep_content:
+            if new is None or rule.keep_content:
                 replaced = None
             elif rule.scheme:
                 unverified.append((key, rule, new, content, settings))
@@ -364,7 +364,7 @@ class _Planner:
                     follow(key, self._merged(rule, settings), content)
                 continue
             else:
-                replaced = _content(table, rule, content, new)
+                replaced = None if new == content else _content(table, rule, content, new)
             delta = rule.delta(settings)
             if delta or replaced is not None:
                 changes.update.append(_update(table, key, delta, settings, content, replaced))

@@ -162,6 +162,12 @@ def test_clear_text_is_hashed_only_where_it_does_not_match() -> None:
     assert "other" not in repr(planned.users.update[0].after)
 
 
+def test_clear_text_that_is_stored_as_it_is_does_not_match_where_hashes_belong() -> None:
+    current = Memory(domains=[("one.test", (1,))], users=[("ann@one.test", "a", USERS.defaults)])
+    wanted = {"ann@one.test": (CLEAR_USER, "a")}
+    assert run(desired(users=wanted), current).users.update[0].after == {"password": Clear("a", "SHA512-CRYPT")}
+
+
 def test_on_create_leaves_the_password_of_an_existing_user() -> None:
     rule = Rule((None,) * 7, scheme="SHA512-CRYPT", keep_content=True)
     planned = run(desired(users={"ann@one.test": (rule, "x"), "new@one.test": (rule, "n")}), small())
