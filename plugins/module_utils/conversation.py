@@ -264,8 +264,7 @@ def text_of(message: email.message.EmailMessage) -> str:
 
 # One run of a SASL mechanism: yields the client's answers (the first one is the initial response, None if the
 # mechanism has none) and is sent the server's challenges, both before base64.
-if t.TYPE_CHECKING:
-    _Sasl = t.Generator[bytes | None, bytes, None]
+_Sasl = t.Generator["bytes | None", bytes, None]
 
 
 def _sasl_plain(user: str, password: str, host: str) -> _Sasl:
