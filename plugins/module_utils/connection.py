@@ -52,6 +52,7 @@ UNAVAILABLE = frozenset({1040, 1053, 1129, 2002, 2003, 2006, 2013})
 ACCESS_DENIED = frozenset({1045, 1130, 1698})
 NOT_PERMITTED = frozenset({1044, 1142, 1143, 1227, 1370})
 UNKNOWN_DATABASE = 1049
+LOCK_WAIT_TIMEOUT = 1205
 
 
 class ConnectionFailed(Exception):
@@ -184,6 +185,8 @@ def connect(params: Mapping[str, Any], with_database: bool = True) -> Connection
         "no database server could be reached, tried login_host "
         + "; ".join(unreachable)
         + ". Is the server running, and do login_host, login_port and login_unix_socket name it?"
+        # With TLS 1.3 the refusal of a client's certificate may look like a lost connection.
+        + (" Does it trust the authority that signed client_cert?" if settings.client_cert else "")
     )
 
 
@@ -194,6 +197,11 @@ def describe_error(error: Exception, params: Mapping[str, Any]) -> str:
         return (
             f"login_user {resolve_settings(params).user!r} may not do this: {_reason(error)}."
             " Grant the missing right or log in as an account that has it"
+        )
+    if number == LOCK_WAIT_TIMEOUT:
+        return (
+            f"another program uses the tables for too long: {_reason(error)}. Find it with SHOW FULL PROCESSLIST,"
+            " and run again when it is done"
         )
     if number in UNAVAILABLE:
         return f"the connection to the database was lost: {_reason(error)}. Run again once the server is back"

@@ -188,7 +188,6 @@ def _image(suite: str) -> str:
             try:
                 testhosts.start(builder, f"{builder}.example.test", stack)
                 images.podman("exec", "-i", builder, "sh", "-s", stdin=_INSTALL, timeout=600)
-                images.podman("exec", builder, "systemctl", "stop", "mariadb")
                 testhosts.commit(builder, kind, key)
             finally:
                 testhosts.remove(builder)

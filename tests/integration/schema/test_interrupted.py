@@ -165,6 +165,18 @@ def test_a_row_written_while_the_tables_are_adopted_is_not_lost(mariadb: Server,
     assert "@late.example" in [row[0] for row in content(mariadb, database)["forwardings"]]
 
 
+def test_a_table_in_use_is_waited_for_only_so_long(mariadb: Server, load: Load, database: str) -> None:
+    load("tutorial.sql", database)
+    with mariadb.connect(database) as reader, reader.cursor() as cursor:
+        cursor.execute("BEGIN")
+        cursor.execute("SELECT * FROM users")
+        result = mariadb.module("mail_schema", login_db=database, lock_timeout=1)
+        assert result["failed"]
+        assert "another program uses the tables for too long: Lock wait timeout exceeded" in result["msg"]
+    assert answers(mariadb, database) == [("virtual",), ("user@virtual.test/", "secret"), ("user@virtual.test",)]
+    assert mariadb.module("mail_schema", login_db=database)["rows"]["users"] == 7
+
+
 def test_a_database_restored_from_an_older_dump_goes_forward(mariadb: Server, database: str) -> None:
     """The tables are what counts: a version on record does not keep a missing column missing."""
     with mariadb.connect() as connection:

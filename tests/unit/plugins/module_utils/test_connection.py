@@ -138,7 +138,8 @@ def test_an_unreadable_option_file_is_named(tmp_path: Path) -> None:
     [
         (Exception(1142, "SELECT command denied"), "login_user 'me' may not do this: SELECT command denied. Grant"),
         (Exception(2013, "Lost connection"), "the connection to the database was lost: Lost connection. Run again"),
-        (Exception(1205, "Lock wait timeout"), "the database refused a statement: Lock wait timeout"),
+        (Exception(1205, "Lock wait"), "another program uses the tables for too long: Lock wait. Find it"),
+        (Exception(1064, "syntax"), "the database refused a statement: syntax"),
         (Exception(), "the database refused a statement: "),
     ],
 )
