@@ -67,14 +67,19 @@ def stop() -> int:
 
 def _make_host(suite: str) -> list[dict[str, str]]:
     """Boot the host unless it runs already; returns the users that were made on it before."""
-    known = json.loads(FACTS.read_text()) if FACTS.exists() else {}
-    if known.get("debian") == suite and CONTAINER in testhosts.names(running=True):
+    if CONTAINER in testhosts.names(running=True) and _suite_of_host() == suite:
         say(f"the host runs already: {CONTAINER}")
-        return known.get("users", [])
+        return json.loads(FACTS.read_text())["users"] if FACTS.exists() else []
+    FACTS.unlink(missing_ok=True)
     image = images.stack(suite)
     say(f"booting {CONTAINER}, Debian {suite}")
     testhosts.start(CONTAINER, HOSTNAME, image)
     return []
+
+
+def _suite_of_host() -> str:
+    script = ". /etc/os-release && echo $VERSION_CODENAME"
+    return images.podman("exec", CONTAINER, "sh", "-c", script).strip()
 
 
 def _write_inventory(collections: Path) -> None:
@@ -99,6 +104,7 @@ def _write_playbook_command(collections: Path) -> Path:
     """Write .demo/run, in which Ansible reaches the host, and .demo/ansible-playbook on top of it."""
     variables = {
         "ANSIBLE_COLLECTIONS_PATH": str(collections),
+        "ANSIBLE_DISPLAY_SKIPPED_HOSTS": "0",
         "ANSIBLE_PIPELINING": "1",
         "ANSIBLE_PYTHON_INTERPRETER": "/usr/bin/python3",
     }
