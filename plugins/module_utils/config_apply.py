@@ -40,12 +40,13 @@ class Outcome:
 def apply_changes(
     module: AnsibleModule,
     make_plan: Callable[[], list[Change]],
-    commands: Sequence[Sequence[str]],
+    make_commands: Callable[[], Sequence[Sequence[str]]],
     judge: Callable[[CheckResult], None] | None = None,
 ) -> Outcome:
-    """Plan, check the complete new set with ``commands``, and replace it unless the module is in check mode.
+    """Plan, check the complete new set, and replace it unless the module is in check mode.
 
-    ``judge`` sees each result of a command that ended well and may still refuse it with :class:`ConfigError`.
+    ``make_commands`` names the checkers, after the plan is made; the first that fails ends the checks. ``judge`` sees
+    each result of a command that ended well and may still refuse it with :class:`ConfigError`.
 
     :raises ConfigError: before anything is replaced, or with the old set back in place.
     """
@@ -58,7 +59,7 @@ def apply_changes(
                 module.warn(f"an interrupted change of {path} was undone: the file is as it was before that run")
         outcome = Outcome(make_plan())
         if outcome.changes:
-            outcome.checks = _check(module, outcome.changes, commands, judge)
+            outcome.checks = _check(module, outcome.changes, make_commands(), judge)
             if not module.check_mode:
                 transaction.commit(outcome.changes)
         return outcome

@@ -14,10 +14,13 @@ from __future__ import annotations
 import ctypes
 import json
 import os
+import select
+import socket
 import subprocess
 import tempfile
-from collections.abc import Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import NoReturn
 
@@ -38,11 +41,12 @@ SEARCH_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 @dataclass(frozen=True)
 class CheckResult:
-    """What a checker said: its exit status, and standard output and standard error as they came."""
+    """What a checker said: its exit status, all that it wrote, and what it sent to the system's log."""
 
     argv: list[str]
     status: int
     output: str
+    log: str
 
 
 def run_checks(changes: Sequence[Change], commands: Iterable[Sequence[str]]) -> list[CheckResult]:
@@ -79,7 +83,8 @@ def _run_in_child(
     try:
         try:
             _make_view(changes, workspace)
-            answer: dict = {"results": [asdict(result) for result in _run(commands)]}
+            with _private_log(workspace) as log:
+                answer: dict = {"results": [asdict(result) for result in _run(commands, log)]}
         except OSError as error:
             answer = {
                 "error": f"the new files cannot be shown to their checker alone ({error}); nothing was replaced. "
@@ -92,29 +97,59 @@ def _run_in_child(
         os._exit(status)
 
 
-def _run(commands: Iterable[Sequence[str]]) -> Iterable[CheckResult]:
+@contextmanager
+def _private_log(workspace: str) -> Iterator[socket.socket]:
+    """Take the place of the system's log (syslog(3)) in this namespace: a refused set is nothing that happened."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as log:
+        path = os.path.join(workspace, "log")
+        log.bind(path)
+        os.chmod(path, 0o666)
+        if os.path.exists("/dev/log"):
+            _mount(path, os.path.realpath("/dev/log"), "none", _MS_BIND)
+        yield log
+
+
+def _run(commands: Iterable[Sequence[str]], log: socket.socket) -> Iterable[CheckResult]:
     environment = {"PATH": SEARCH_PATH, "LC_ALL": "C.UTF-8", "HOME": "/root", "TERM": "dumb"}
     for argv in commands:
         # Some checkers (postfix(1) of Debian 12) tell only a terminal what is wrong, and otherwise the system's log.
         terminal, output = os.openpty()
-        process = subprocess.Popen(
-            list(argv), stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=environment, cwd="/"
-        )
-        os.close(output)
-        text = _read_terminal(terminal)
-        yield CheckResult(list(argv), process.wait(), text)
-        if process.returncode != 0:
+        with ThreadPoolExecutor(1) as pool:
+            heard = pool.submit(_listen, terminal, log)
+            try:
+                done = subprocess.run(
+                    list(argv),
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=output,
+                    env=environment,
+                    cwd="/",
+                    check=False,
+                )
+            finally:
+                os.close(output)
+        yield CheckResult(list(argv), done.returncode, *heard.result())
+        if done.returncode != 0:
             return
 
 
-def _read_terminal(terminal: int) -> str:
-    """Return everything written to the other side until it is closed, which Linux reports as EIO (pty(7))."""
-    parts = []
-    with suppress(OSError):
-        while part := os.read(terminal, 65536):
-            parts.append(part)
+def _listen(terminal: int, log: socket.socket) -> tuple[str, str]:
+    """Return what is written to the terminal until it is closed, and what is logged meanwhile, a line a message."""
+    written: list[bytes] = []
+    logged: list[bytes] = []
+    sources, patience = [terminal, log.fileno()], None
+    while ready := select.select(sources, [], [], patience)[0]:
+        if log.fileno() in ready:
+            logged.append(log.recv(65536).rstrip(b"\n\0"))
+        if terminal in ready:
+            try:
+                written.append(os.read(terminal, 65536))
+            except OSError:
+                # Linux reports that nobody has the other side open any more as EIO.
+                sources, patience = [log.fileno()], 0
     os.close(terminal)
-    return b"".join(parts).decode("utf-8", "replace").replace("\r\n", "\n")
+    text = b"".join(written).decode("utf-8", "replace").replace("\r\n", "\n")
+    return text, b"\n".join(logged).decode("utf-8", "replace")
 
 
 _LIBC = ctypes.CDLL(None, use_errno=True)

@@ -215,6 +215,18 @@ def _parse_service(text: str) -> Service | None:
     return replace(service, **_command(words[7:]))
 
 
+def daemon_calls(text: str) -> list[list[str]]:
+    """Return the different calls, each a program and its ``-o`` options, that master.cf makes of Postfix's daemons."""
+    services = [_parse_service(entry.text) for entry in _entries(_present(_split(text)))]
+    calls = []
+    for service in services:
+        if service and "/" not in service.command:
+            options = [part for pair in service.options.items() for part in ("-o", "=".join(pair))]
+            if [service.command, *options] not in calls:
+                calls.append([service.command, *options])
+    return calls
+
+
 def edit_master(text: str, services: Mapping[str, Mapping | None]) -> tuple[str, list[str]]:
     """Return master.cf with ``services`` (by ``name/type``) as given, and the names of those that changed.
 

@@ -212,7 +212,7 @@ def main() -> None:
         if not all(commands):
             raise ConfigError("check: argv is empty: name a program")
         items = parse_items(module.params["files"])
-        outcome = apply_changes(module, lambda: plan(items, lenient=module.check_mode), commands)
+        outcome = apply_changes(module, lambda: plan(items, lenient=module.check_mode), lambda: commands)
     except ConfigError as error:
         module.fail_json(msg=str(error))
     module.exit_json(**outcome.as_result(module))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import io
+import os
 import subprocess
 import sys
 import tarfile
@@ -17,6 +18,11 @@ from typing import Any
 _REPOSITORY = Path(__file__).resolve().parents[3]
 TESTHOSTS = [sys.executable, str(_REPOSITORY / "tests" / "hosts" / "testhosts.py")]
 SUITES = ("trixie", "bookworm")
+
+
+def host_name(suite: str) -> str:
+    """Return a name that no other run of the tests on this machine uses."""
+    return f"ispmail-config-{suite}-{os.getpid()}"
 
 
 def testhosts(*argv: str, stdin: str | None = None) -> str:

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 import yaml
-from config_hosts import SUITES, TESTHOSTS, BareRun, Host, Play, Tasks, testhosts
+from config_hosts import SUITES, TESTHOSTS, BareRun, Host, Play, Tasks, host_name, testhosts
 
 
 @pytest.fixture(scope="session")
@@ -81,7 +81,7 @@ def run_tasks(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Play]:
 @pytest.fixture(scope="session")
 def bare_hosts() -> Iterator[list[Host]]:
     """A host of each release with nothing installed, yet."""
-    hosts = [Host(f"ispmail-config-{suite}", suite) for suite in SUITES]
+    hosts = [Host(host_name(suite), suite) for suite in SUITES]
     try:
         with ThreadPoolExecutor() as pool:
             list(pool.map(lambda host: testhosts("start", host.name, "--suite", host.suite), hosts))

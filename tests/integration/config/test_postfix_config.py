@@ -149,6 +149,14 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "number": ({"parameters": {"message_size_limit": "abc"}}, "message_size_limit = abc"),
     "protocols": ({"parameters": {"inet_protocols": "ipv5"}}, "refused by 'postfix -c /etc/postfix check'"),
+    "number of a daemon": ({"parameters": {"smtpd_soft_error_limit": "abc"}}, "smtpd would not start: bad numerical"),
+    "boolean": ({"parameters": {"smtpd_helo_required": "maybe"}}, "smtpd_helo_required = maybe"),
+    "time": ({"parameters": {"smtp_connect_timeout": "5 bananas"}}, "bad time value or unit: 5 bananas"),
+    "option of a service": (
+        {"services": {"submission/inet": {"command": "smtpd", "options": {"smtpd_tls_auth_only": "maybe"}}}},
+        "smtpd would not start: bad boolean configuration: smtpd_tls_auth_only = maybe",
+    ),
+    "program": ({"services": {"new/unix": {"command": "smptd"}}}, "smptd is no program of this Postfix"),
     "line break": ({"parameters": {"relayhost": "a\nb = c"}}, "relayhost: the value contains a line break"),
     "dictionary": ({"parameters": {"relayhost": {"a": "b"}}}, "relayhost: the value is a dict"),
     "name": ({"parameters": {"relay host": "a"}}, "'relay host' is not a name of a Postfix parameter"),
@@ -176,6 +184,8 @@ def test_what_postfix_would_not_take_leaves_the_host_as_it_was(mail_hosts: list[
             result = play.of(host, name)
             assert result["failed"] and message in result["msg"], (name, result)
         assert host.snapshot("/etc") == before[number]
+        # What was tried is nothing that happened: the host's log knows none of it.
+        assert "smtpd_soft_error_limit" not in host.sh("journalctl --no-pager SYSLOG_FACILITY=2")
 
 
 def test_check_mode_shows_the_change_and_writes_nothing(mail_hosts: list[Host], run_tasks: Run) -> None:
