@@ -177,6 +177,8 @@ def _tracked() -> Iterator[Path]:
 
 
 def _is_shell_script(path: Path) -> bool:
+    if path.suffix == ".j2":
+        return False
     with open(path, "rb") as file:
         return file.readline().strip() in (b"#!/bin/sh", b"#!/bin/bash", b"#!/usr/bin/env bash", b"#!/usr/bin/env sh")
 
