@@ -136,6 +136,7 @@ checks:
 
 import os
 import re
+import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
@@ -150,10 +151,13 @@ from ansible_collections.mailfleet.ispmail.plugins.module_utils.config_change im
 from ansible_collections.mailfleet.ispmail.plugins.module_utils.config_stage import CheckResult
 from ansible_collections.mailfleet.ispmail.plugins.module_utils.postfix_files import (
     PostfixError,
+    daemon_calls,
     edit_main,
     edit_master,
 )
 
+_FATAL = re.compile(r"postfix[^\s:]*/(?P<daemon>[\w-]+)\[\d+\]: fatal: (?P<text>.*)")
+_NOT_FOUND = re.compile(r"(?P<daemon>[\w.-]+): not found")
 _UNUSED = re.compile(r"(?P<file>main|master)\.cf: unused parameter: (?P<name>[^\s=]+)=")
 
 
@@ -167,6 +171,7 @@ class PostfixPlan:
         self._lenient = lenient
         self.parameters: list[str] = []
         self.services: list[str] = []
+        self._master = ""
 
     def make(self) -> list[Change]:
         """Return the changes of main.cf and master.cf as they are on the host now.
@@ -175,6 +180,7 @@ class PostfixPlan:
         """
         main, self.parameters = self._change("main.cf", edit_main, self._wanted_parameters)
         master, self.services = self._change("master.cf", edit_master, self._wanted_services)
+        self._master = master.after.content.decode("utf-8", "surrogateescape")
         return [change for change, names in ((main, self.parameters), (master, self.services)) if names]
 
     def _change(self, name: str, edit: Callable, wanted: Mapping) -> tuple[Change, list[str]]:
@@ -190,8 +196,19 @@ class PostfixPlan:
         present = before if before.kind == "file" else Node("file", mode=0o644)
         return Change(dest, path, before, replace(present, content=text.encode("utf-8", "surrogateescape"))), names
 
+    def checks(self) -> list[list[str]]:
+        """Return the commands that check both files.
+
+        ``postfix check`` does not read what single daemons need. Each daemon reads all of it at its start, and ends
+        without doing anything because nobody but master(8) can start it as a service.
+        """
+        directory = shlex.quote(self._directory)
+        calls = "".join(f"./{shlex.join(call)} &\n" for call in daemon_calls(self._master))
+        start = f'cd "$(postconf -c {directory} -h daemon_directory)" || exit\nexport MAIL_CONFIG={directory}\n'
+        return [["postfix", "-c", self._directory, "check"], ["sh", "-c", f"{start}{calls}wait"]]
+
     def judge(self, result: CheckResult) -> None:
-        """Refuse what postconf only warns of: a name that was given and that nothing in Postfix uses."""
+        """Refuse what is only a warning or a daemon's end, where it is about something that was given."""
         services = self._wanted_services.values()
         options = {name for service in services if service for name in service.get("options") or {}}
         given = {"main": set(self._wanted_parameters), "master": options}
@@ -201,6 +218,13 @@ class PostfixPlan:
                     f"{match['name']} is unknown to this Postfix and no parameter refers to it: correct the name, "
                     f"or remove it; nothing was replaced"
                 )
+        for match in _FATAL.finditer(result.log):
+            if (given["main"] | given["master"]) & set(re.findall(r"[\w.-]+", match["text"])):
+                raise ConfigError(f"{match['daemon']} would not start: {match['text']}; nothing was replaced")
+        commands = {str(service.get("command")).split(" ")[0] for service in services if service}
+        for match in _NOT_FOUND.finditer(result.output):
+            if match["daemon"] in commands:
+                raise ConfigError(f"{match['daemon']} is no program of this Postfix; nothing was replaced")
 
 
 def main() -> None:
@@ -214,12 +238,11 @@ def main() -> None:
         supports_check_mode=True,
     )
     plan = PostfixPlan(module.params, lenient=module.check_mode)
-    command = ["postfix", "-c", module.params["config_directory"], "check"]
     try:
         for name, service in module.params["services"].items():
             if service is not None and not isinstance(service, Mapping):
                 raise ConfigError(f"service {name} must be a dictionary or null")
-        outcome = apply_changes(module, plan.make, [command], plan.judge)
+        outcome = apply_changes(module, plan.make, plan.checks, plan.judge)
     except ConfigError as error:
         module.fail_json(msg=str(error))
     module.exit_json(
