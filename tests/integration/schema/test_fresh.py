@@ -172,6 +172,7 @@ def test_a_table_of_another_program_is_refused(mariadb: Server, database: str) -
 @pytest.mark.parametrize(
     ("options", "message"),
     [
+        ({"state": "absent"}, "state 'absent' is not known: give present or info"),
         ({"login_db": "mysql"}, "login_db 'mysql' is the server's own database"),
         ({"login_db": "a.b"}, "login_db 'a.b' cannot be a database's name"),
         ({"login_db": ""}, "login_db '' cannot be a database's name"),
