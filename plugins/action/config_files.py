@@ -25,14 +25,15 @@ class ActionModule(ActionBase):
     def run(self, tmp=None, task_vars=None):
         task_vars = dict(task_vars or {})
         super().run(tmp, task_vars)
-        files = self._task.args.get("files")
+        files = self._task.args.get("files", [])
         if not isinstance(files, list) or not all(isinstance(entry, Mapping) for entry in files):
             raise AnsibleActionFail("files must be a list of dictionaries, one for each file")
 
         arguments = dict(self._task.args)
-        arguments["files"] = [
-            self._prepared(f"files[{number}]", entry, task_vars) for number, entry in enumerate(files)
-        ]
+        if "files" in arguments:
+            arguments["files"] = [
+                self._prepared(f"files[{number}]", entry, task_vars) for number, entry in enumerate(files)
+            ]
         # The arguments hold the content of all files: the host's journal shall not get them, nor the output.
         task_vars["ansible_no_target_syslog"] = True
         result = self._execute_module(module_name=_MODULE, module_args=arguments, task_vars=task_vars)

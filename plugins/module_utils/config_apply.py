@@ -14,21 +14,23 @@ from dataclasses import dataclass, field
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.mailfleet.ispmail.plugins.module_utils.config_change import Change, ConfigError, diff_of
+from ansible_collections.mailfleet.ispmail.plugins.module_utils.config_pending import Pending
 from ansible_collections.mailfleet.ispmail.plugins.module_utils.config_stage import SEARCH_PATH, CheckResult, run_checks
 from ansible_collections.mailfleet.ispmail.plugins.module_utils.config_transaction import Transaction
 
 
 @dataclass
 class Outcome:
-    """What was changed, or would be in check mode, and which commands proved it."""
+    """What was changed, or would be in check mode, which commands proved it, and what an earlier run left pending."""
 
     changes: list[Change]
     checks: list[dict] = field(default_factory=list)
+    pending: list[str] = field(default_factory=list)
 
     def as_result(self, module: AnsibleModule) -> dict:
         """Return the keys that are common to the results of all modules of this kind."""
         result: dict = {
-            "changed": bool(self.changes),
+            "changed": bool(self.changes or self.pending),
             "changed_files": [change.dest for change in self.changes],
             "checks": self.checks,
         }
@@ -42,27 +44,52 @@ def apply_changes(
     make_plan: Callable[[], list[Change]],
     make_commands: Callable[[], Sequence[Sequence[str]]],
     judge: Callable[[CheckResult], None] | None = None,
+    service: str | None = None,
+    names: Callable[[Sequence[Change]], Sequence[str]] = lambda changes: [change.dest for change in changes],
 ) -> Outcome:
     """Plan, check the complete new set, and replace it unless the module is in check mode.
 
     ``make_commands`` names the checkers, after the plan is made; the first that fails ends the checks. ``judge`` sees
-    each result of a command that ended well and may still refuse it with :class:`ConfigError`.
+    each result of a command that ended well and may still refuse it with :class:`ConfigError`. With a ``service`` the
+    ``names`` of what changed stay pending until :func:`acknowledge`.
 
     :raises ConfigError: before anything is replaced, or with the old set back in place.
     """
     transaction = Transaction()
+    pending = Pending(service) if service else None
     with nullcontext() if module.check_mode else transaction.locked():
         if module.check_mode and transaction.interrupted:
             module.warn("an interrupted change of configuration files will be undone before anything else")
         elif transaction.interrupted:
             for path in transaction.recover():
                 module.warn(f"an interrupted change of {path} was undone: the file is as it was before that run")
-        outcome = Outcome(make_plan())
+        outcome = Outcome(make_plan(), pending=pending.read() if pending else [])
         if outcome.changes:
             outcome.checks = _check(module, outcome.changes, make_commands(), judge)
             if not module.check_mode:
-                transaction.commit(outcome.changes)
+                _commit(transaction, outcome, pending, names(outcome.changes))
         return outcome
+
+
+def acknowledge(services: Sequence[str]) -> None:
+    """Note that the services run with what was changed for them."""
+    waiting = [Pending(service) for service in services]
+    if any(pending.read() for pending in waiting):
+        with Transaction().locked():
+            for pending in waiting:
+                pending.acknowledge()
+
+
+def _commit(transaction: Transaction, outcome: Outcome, pending: Pending | None, names: Sequence[str]) -> None:
+    # Written down first: a note too many costs a handler's run, one too few leaves a daemon with the old set.
+    if pending:
+        pending.write([*outcome.pending, *names])
+    try:
+        transaction.commit(outcome.changes)
+    except ConfigError:
+        if pending:
+            pending.write(outcome.pending)
+        raise
 
 
 def _check(

@@ -21,9 +21,9 @@ options:
   files:
     description:
       - The files, directories and links. No path may be given twice.
+      - Required unless O(applied) is given.
     type: list
     elements: dict
-    required: true
     suboptions:
       src:
         description:
@@ -96,6 +96,17 @@ options:
         type: list
         elements: str
         required: true
+  service:
+    description:
+      - A name under which a change stays pending until O(applied) acknowledges it.
+      - A run that ends after the change and before its handler would otherwise leave the daemon with the old files for
+        good. A pending change counts as a change, so that its handlers are notified again.
+    type: str
+  applied:
+    description:
+      - Services that run with their changed files now. For the handler that restarted or reloaded them.
+    type: list
+    elements: str
 extends_documentation_fragment:
   - ansible.builtin.action_common_attributes
 attributes:
@@ -144,11 +155,17 @@ EXAMPLES = r"""
         settings:
           EXAMPLE_PORT: 587
           EXAMPLE_OLD_OPTION: null
+
+- name: Note that Postfix has taken up its changed files (in a handler, after the reload)
+  mailfleet.ispmail.config_files:
+    applied: [postfix]
 """
 
 RETURN = r"""
 changed_files:
-  description: The paths that were changed, or would be in check mode, as they were given.
+  description:
+    - The paths that were changed, or would be in check mode, as they were given.
+    - With O(service) also those that an earlier run changed and no handler has acknowledged.
   returned: success
   type: list
   elements: str
@@ -176,7 +193,7 @@ checks:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.mailfleet.ispmail.plugins.module_utils.config_apply import apply_changes
+from ansible_collections.mailfleet.ispmail.plugins.module_utils.config_apply import acknowledge, apply_changes
 from ansible_collections.mailfleet.ispmail.plugins.module_utils.config_change import ConfigError
 from ansible_collections.mailfleet.ispmail.plugins.module_utils.config_plan import parse_items, plan
 
@@ -197,25 +214,40 @@ def main() -> None:
     }
     module = AnsibleModule(
         argument_spec={
-            "files": {"type": "list", "elements": "dict", "required": True, "options": file_options},
+            "files": {"type": "list", "elements": "dict", "options": file_options},
             "check": {
                 "type": "list",
                 "elements": "dict",
                 "default": [],
                 "options": {"argv": {"type": "list", "elements": "str", "required": True}},
             },
+            "service": {"type": "str"},
+            "applied": {"type": "list", "elements": "str"},
         },
+        required_one_of=[["files", "applied"]],
+        mutually_exclusive=[["files", "applied"]],
         supports_check_mode=True,
     )
     try:
+        if module.params["applied"] is not None:
+            if not module.check_mode:
+                acknowledge(module.params["applied"])
+            module.exit_json(changed=False)
         commands = [entry["argv"] for entry in module.params["check"]]
         if not all(commands):
             raise ConfigError("check: argv is empty: name a program")
         items = parse_items(module.params["files"])
-        outcome = apply_changes(module, lambda: plan(items, lenient=module.check_mode), lambda: commands)
+        outcome = apply_changes(
+            module,
+            lambda: plan(items, lenient=module.check_mode),
+            lambda: commands,
+            service=module.params["service"],
+        )
     except ConfigError as error:
         module.fail_json(msg=str(error))
-    module.exit_json(**outcome.as_result(module))
+    result = outcome.as_result(module)
+    result["changed_files"] += [path for path in outcome.pending if path not in result["changed_files"]]
+    module.exit_json(**result)
 
 
 if __name__ == "__main__":

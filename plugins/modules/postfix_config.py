@@ -13,8 +13,9 @@ author: mailfleet (@mailfleet)
 description:
   - Sets the given parameters and services in one exchange with the host and leaves everything else in both files as it
     was found, comments included.
-  - Before the files are replaced, C(postfix check) sees the new ones in a private mount namespace. A file that it
-    refuses, or a given parameter that this Postfix does not know, leaves the host as it was.
+  - Before the files are replaced, C(postfix check) sees the new ones in a private mount namespace, and so does each
+    daemon that they name. A file that is refused, a given parameter that this Postfix does not know, or a given value
+    with which a daemon would not start, leaves the host as it was.
   - C(main.cf) and C(master.cf) are replaced together or not at all.
   - Postfix is not reloaded. Reload it when the task has changed something, or restart it when RV(restart_required).
 options:
@@ -47,6 +48,11 @@ options:
       - The directory of C(main.cf) and C(master.cf).
     type: path
     default: /etc/postfix
+  service:
+    description:
+      - A name under which a change stays pending until O(mailfleet.ispmail.config_files#module:applied) acknowledges it,
+        so that a run that ends before its handlers is made good by the next one.
+    type: str
 extends_documentation_fragment:
   - ansible.builtin.action_common_attributes
 attributes:
@@ -124,7 +130,7 @@ restart_required:
   type: bool
   sample: false
 checks:
-  description: The command that checked the new files, if there was a change, and why it did not run in check mode.
+  description: The commands that checked the new files, if there was a change, and why they did not run in check mode.
   returned: success
   type: list
   elements: dict
@@ -234,6 +240,7 @@ def main() -> None:
             "services": {"type": "dict", "default": {}},
             "restart_on": {"type": "list", "elements": "str", "default": ["inet_interfaces", "inet_protocols"]},
             "config_directory": {"type": "path", "default": "/etc/postfix"},
+            "service": {"type": "str"},
         },
         supports_check_mode=True,
     )
@@ -242,13 +249,21 @@ def main() -> None:
         for name, service in module.params["services"].items():
             if service is not None and not isinstance(service, Mapping):
                 raise ConfigError(f"service {name} must be a dictionary or null")
-        outcome = apply_changes(module, plan.make, plan.checks, plan.judge)
+        outcome = apply_changes(
+            module,
+            plan.make,
+            plan.checks,
+            plan.judge,
+            service=module.params["service"],
+            names=lambda _changes: [*plan.parameters, *plan.services],
+        )
+        parameters = {*plan.parameters, *outcome.pending}
     except ConfigError as error:
         module.fail_json(msg=str(error))
     module.exit_json(
         changed_parameters=plan.parameters,
         changed_services=plan.services,
-        restart_required=bool(set(plan.parameters) & set(module.params["restart_on"])),
+        restart_required=bool(parameters & set(module.params["restart_on"])),
         **outcome.as_result(module),
     )
 
