@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -19,7 +20,7 @@ PACKAGE_MODULES = {"ansible.builtin.apt", "ansible.builtin.package"}
 every_role = pytest.mark.parametrize("role", ROLES, ids=lambda role: role.name)
 
 
-def load(path: Path):
+def load(path: Path) -> Any:
     return yaml.safe_load(path.read_text()) if path.exists() else None
 
 
