@@ -37,7 +37,8 @@ MAX_QUOTA = 2**64 - 1  # BIGINT UNSIGNED
 
 
 class Rejected(NamedTuple):
-    """What was not carried over: a row (C(part) is C(row)) or one part of a row that was carried over without it.
+    """What was not carried over: a row (C(part) is C(row)), one part of a row that was carried over without it, or a
+    whole column that the directory does not have (C(part) is C(column), C(key) its name).
 
     C(table) and C(key) say where it still stands: the source's table and the value that identifies the row there.
     """

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ansible_collections.mailfleet.ispmail.plugins.module_utils.schema_adoption import (
+    Rejected,
     Source,
     from_ispmail,
     from_postfixadmin,
@@ -21,6 +22,12 @@ TUTORIAL: Mapping[str, tuple[str, ...]] = {
     "domains": ("domain",),
     "users": ("email", "password"),
     "forwardings": ("source", "destination"),
+}
+# What is read of it: its own columns, and what a column that others added under the directory's name would hold.
+_TUTORIAL_COLUMNS: Mapping[str, Mapping[str, str]] = {
+    "domains": {"domain": "", "enabled": "1"},
+    "users": {"email": "", "password": "", "enabled": "1", "quota": "0"},
+    "forwardings": {"source": "", "destination": "", "enabled": "1"},
 }
 ISPMAIL: Mapping[str, tuple[str, ...]] = {
     "virtual_domains": ("id", "name"),
@@ -43,20 +50,27 @@ def has_layout(state: State, layout: str) -> bool:
 def read_tutorial(cursor: Any, state: State, tables: Mapping[str, str | None]) -> Source:
     """C(tables) maps each of the three names to the table that holds the rows now, C(None) for none."""
 
-    def select(table: str, *columns: tuple[str, str]) -> list[tuple[Any, ...]]:
+    def select(table: str) -> list[tuple[Any, ...]]:
         name = tables[table]
         if name is None:
             return []
         found = state.tables[name].columns
-        wanted = ", ".join(column if column in found else default for column, default in columns)
+        wanted = ", ".join(
+            column if column in found else default for column, default in _TUTORIAL_COLUMNS[table].items()
+        )
         return _select(cursor, f"SELECT {wanted} FROM {quoted(state.database)}.{quoted(name)} ORDER BY 1")
 
-    return from_tutorial(
-        select("domains", ("domain", ""), ("enabled", "1")),
-        select("users", ("email", ""), ("password", ""), ("enabled", "1"), ("quota", "0")),
-        select("forwardings", ("source", ""), ("destination", ""), ("enabled", "1")),
+    source = from_tutorial(
+        select("domains"),
+        select("users"),
+        select("forwardings"),
         {table: name or table for table, name in tables.items()},
     )
+    for table, name in tables.items():
+        for column in state.tables[name].columns if name else ():
+            if column not in _TUTORIAL_COLUMNS[table]:
+                source.rejected.append(Rejected(str(name), column, "column", "the directory has no column for it"))
+    return source
 
 
 def read_copied(cursor: Any, state: State, layout: str) -> Source:

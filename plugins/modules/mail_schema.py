@@ -87,6 +87,7 @@ notes:
   - The account needs C(CREATE), C(ALTER), C(DROP), C(INDEX), C(REFERENCES), C(SELECT), C(INSERT), C(UPDATE) and
     C(DELETE) on O(login_db), and C(SELECT) on O(adopt_from). The accounts of the mail daemons need C(SELECT) on the
     three tables only, the account of the other modules C(SELECT), C(INSERT), C(UPDATE) and C(DELETE) on them.
+  - Tested with MariaDB 10.11 and 11.8. The statements are also valid for MySQL 8, which was not tested.
   - Maildirs are not moved. They are named like the addresses, whose spelling is kept; PostfixAdmin's are named
     differently.
   - While the tutorial's tables are adopted, no other program should write to them. A row that is added in that second
@@ -220,7 +221,10 @@ rejected:
       type: str
       sample: bob@elsewhere.example
     part:
-      description: V(row) if the row was left out, otherwise the part that the row was carried over without.
+      description:
+        - V(row) if the row was left out, otherwise the part that the row was carried over without.
+        - V(column) if somebody added the column RV(rejected[].key) to the tutorial's table, and the directory has none
+          for it.
       type: str
       sample: row
     reason:
@@ -283,7 +287,7 @@ def main() -> None:
     except DatabaseError as error:
         module.fail_json(msg=describe_error(error, module.params))
     for adopted in result["adopted"]:
-        if result["changed"] and adopted["clear_text_passwords"] and adopted["layout"] != "tutorial":
+        if adopted["clear_text_passwords"] and adopted not in result["diff"]["before"]["adopted"]:
             module.warn(
                 f"{adopted['clear_text_passwords']} users of {adopted['source_database']} have clear-text passwords,"
                 " which only the roles' profile 'tutorial' accepts: use rehash, or set new passwords"
