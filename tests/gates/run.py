@@ -21,8 +21,10 @@ import traceback
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+_TESTS = Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(_TESTS), str(_TESTS / "hosts")]
 import collection
+import namespace
 import pythons
 from runner import LOGS, REPOSITORY, Result, Step, run_steps, say
 
@@ -92,7 +94,9 @@ def molecule() -> Result:
         subprocess.run([*HOSTS, "image", suite], check=True, timeout=2400, stdout=subprocess.DEVNULL)
     scenarios = sorted(path.parent.name for path in REPOSITORY.glob("molecule/*/molecule.yml"))
     scenarios = os.environ.get("SCENARIO", "").split() or scenarios
-    return run_steps([_scenario(name, env) for name in scenarios], parallel=2)
+    # The hosts' names are fixed: a run in another checkout would take them away.
+    with namespace.locked("molecule"):
+        return run_steps([_scenario(name, env) for name in scenarios], parallel=2)
 
 
 GATES = {gate.__name__: gate for gate in (lint, types, sanity, unit, integration, molecule)}
