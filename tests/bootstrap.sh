@@ -10,8 +10,9 @@ log() { printf '%s\n' "bootstrap: $*" >&2; }
 install_from_debian() {
     log "installing $* from Debian"
     [ "$(id -u)" = 0 ] || { log "not root: install $* first, then run this again"; exit 1; }
-    if ! { apt-get -o DPkg::Lock::Timeout=300 -qq update &&
-        DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300 -qq install \
+    # A source that cannot be updated, of whatever else is on the machine, is no reason to give up.
+    if ! { apt-get -o DPkg::Lock::Timeout=300 -qq update || :
+        DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300 -qq -y install \
             --no-install-recommends "$@"; } </dev/null >.build/bootstrap.log 2>&1; then
         cat .build/bootstrap.log >&2
         exit 1

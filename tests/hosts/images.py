@@ -38,6 +38,7 @@ _MACHINE_PACKAGES = [
     "iptables",  # netavark 1.4 (Debian 12) calls it; without it: "netavark: No such file or directory"
     "debootstrap",
     "ca-certificates",
+    "openssh-client",
 ]
 
 
@@ -76,15 +77,16 @@ def install_tools() -> None:
     if not missing:
         return
     _say(f"installing {' '.join(missing)}")
-    apt = ["apt-get", "-o", "DPkg::Lock::Timeout=300", "-qq"]
-    for command in ([*apt, "update"], [*apt, "install", "--no-install-recommends", *missing]):
+    apt = ["apt-get", "-o", "DPkg::Lock::Timeout=300", "-qq", "-y"]
+    # A source that cannot be updated, of whatever else is on the machine, is no reason to give up.
+    for arguments, is_needed in ((["update"], False), (["install", "--no-install-recommends", *missing], True)):
         subprocess.run(
-            command,
+            [*apt, *arguments],
             env={**namespace.environment(), "DEBIAN_FRONTEND": "noninteractive"},
             stdin=subprocess.DEVNULL,
             stdout=sys.stderr,
             timeout=900,
-            check=True,
+            check=is_needed,
         )
 
 
