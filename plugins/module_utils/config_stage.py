@@ -15,11 +15,10 @@ import ctypes
 import json
 import os
 import select
+import shutil
 import socket
-import subprocess
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import NoReturn
@@ -110,26 +109,28 @@ def _private_log(workspace: str) -> Iterator[socket.socket]:
 
 
 def _run(commands: Iterable[Sequence[str]], log: socket.socket) -> Iterable[CheckResult]:
+    os.chdir("/")
     environment = {"PATH": SEARCH_PATH, "LC_ALL": "C.UTF-8", "HOME": "/root", "TERM": "dumb"}
     for argv in commands:
         # Some checkers (postfix(1) of Debian 12) tell only a terminal what is wrong, and otherwise the system's log.
         terminal, output = os.openpty()
-        with ThreadPoolExecutor(1) as pool:
-            heard = pool.submit(_listen, terminal, log)
-            try:
-                done = subprocess.run(
-                    list(argv),
-                    stdin=subprocess.DEVNULL,
-                    stdout=output,
-                    stderr=output,
-                    env=environment,
-                    cwd="/",
-                    check=False,
-                )
-            finally:
-                os.close(output)
-        yield CheckResult(list(argv), done.returncode, *heard.result())
-        if done.returncode != 0:
+        try:
+            descriptors = [
+                (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+                (os.POSIX_SPAWN_DUP2, output, 1),
+                (os.POSIX_SPAWN_DUP2, output, 2),
+            ]
+            program = shutil.which(argv[0], path=SEARCH_PATH) or argv[0]
+            # run_command() of AnsibleModule gives a program pipes, not a terminal.
+            child = os.posix_spawn(  # pylint: disable=ansible-bad-function
+                program, list(argv), environment, file_actions=descriptors
+            )
+        finally:
+            os.close(output)
+        written, logged = _listen(terminal, log)
+        status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        yield CheckResult(list(argv), status, written, logged)
+        if status != 0:
             return
 
 

@@ -50,8 +50,8 @@ options:
     default: /etc/postfix
   service:
     description:
-      - A name under which a change stays pending until O(mailfleet.ispmail.config_files#module:applied) acknowledges it,
-        so that a run that ends before its handlers is made good by the next one.
+      - A name under which a change stays pending until O(mailfleet.ispmail.config_files#module:applied) acknowledges
+        it, so that a run that ends before its handlers is made good by the next one.
     type: str
 extends_documentation_fragment:
   - ansible.builtin.action_common_attributes
@@ -227,7 +227,7 @@ class PostfixPlan:
         for match in _FATAL.finditer(result.log):
             if (given["main"] | given["master"]) & set(re.findall(r"[\w.-]+", match["text"])):
                 raise ConfigError(f"{match['daemon']} would not start: {match['text']}; nothing was replaced")
-        commands = {str(service.get("command")).split(" ")[0] for service in services if service}
+        commands = {str(service.get("command")).partition(" ")[0] for service in services if service}
         for match in _NOT_FOUND.finditer(result.output):
             if match["daemon"] in commands:
                 raise ConfigError(f"{match['daemon']} is no program of this Postfix; nothing was replaced")

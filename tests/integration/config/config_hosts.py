@@ -17,6 +17,7 @@ from typing import Any
 
 _REPOSITORY = Path(__file__).resolve().parents[3]
 TESTHOSTS = [sys.executable, str(_REPOSITORY / "tests" / "hosts" / "testhosts.py")]
+COLLECTION = Path(os.environ["ANSIBLE_COLLECTIONS_PATH"]) / "ansible_collections" / "mailfleet" / "ispmail"
 SUITES = ("trixie", "bookworm")
 
 

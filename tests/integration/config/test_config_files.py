@@ -5,13 +5,13 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 import yaml
-from ansible_collections.mailfleet.ispmail.plugins.modules import config_files, postfix_config
-from config_hosts import BareRun, Host, Play
+from config_hosts import COLLECTION, BareRun, Host, Play
 
 Run = Callable[..., Play]
 SECRET = "Tr0ub4dor-and-3"
@@ -265,15 +265,25 @@ def test_secrets_stay_in_their_files(hosts: list[Host], run_tasks: Run, pipelini
         host.sh('rm /etc/secret; test -z "$(find /root/.ansible -type f 2>/dev/null)"')
 
 
+def examples(module: str) -> list[dict[str, Any]]:
+    """Return the tasks of a module's EXAMPLES."""
+    tree = ast.parse((COLLECTION / "plugins" / "modules" / f"{module}.py").read_text())
+    assignments = [node for node in tree.body if isinstance(node, ast.Assign)]
+    (value,) = [node.value for node in assignments if getattr(node.targets[0], "id", "") == "EXAMPLES"]
+    return yaml.safe_load(ast.literal_eval(value))
+
+
 def test_the_examples_of_the_documentation_run(hosts: list[Host], run_tasks: Run) -> None:
     for host in hosts:
         host.sh("cp -a /etc/postfix /root/postfix; echo EXAMPLE_OLD_OPTION=1 >/etc/default/example")
-    tasks = [task for module in (config_files, postfix_config) for task in yaml.safe_load(module.EXAMPLES)]
+    tasks = [task for module in ("config_files", "postfix_config") for task in examples(module)]
     first = run_tasks(hosts, tasks)
     second = run_tasks(hosts, tasks)
     for host in hosts:
         assert host.read("/etc/default/example") == "#EXAMPLE_OLD_OPTION=1\nEXAMPLE_PORT=587\n"
         host.sh("postfix check && rm -r /etc/postfix && mv /root/postfix /etc/postfix")
-        for task in tasks[:3]:
+        changing = [task for task in tasks if not task["name"].startswith(("Take up", "Note that"))]
+        assert len(changing) == 3
+        for task in changing:
             assert first.of(host, task["name"])["changed"] is True, first.of(host, task["name"])
             assert second.of(host, task["name"])["changed"] is False

@@ -10,15 +10,14 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import ansible_collections.mailfleet.ispmail as collection
-from config_hosts import Host, Play, copy_to
+from config_hosts import COLLECTION, Host, Play, copy_to
 
 _UTILS = "ansible_collections/mailfleet/ispmail/plugins/module_utils"
 
 
 def _sweep(host: Host) -> dict:
-    root = Path(next(iter(collection.__path__))).parents[2]
-    sources = {f"{_UTILS}/{path.name}": path for path in (root / _UTILS).glob("config_*.py")}
+    utilities = COLLECTION / "plugins" / "module_utils"
+    sources = {f"{_UTILS}/{path.name}": path for path in utilities.glob("config_*.py")}
     driver = Path(__file__).with_name("kill_driver.py")
     copy_to(host, "/opt/kill", {**sources, driver.name: driver})
     return json.loads(host.sh(f"python3 /opt/kill/{driver.name} sweep /opt/kill"))
