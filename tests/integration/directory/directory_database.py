@@ -6,9 +6,10 @@
 from __future__ import annotations
 
 import subprocess
+import tempfile
 from typing import Any
 
-from mariadb_hosts import Server
+from mariadb_hosts import Server, images
 
 
 class Directory:
@@ -39,6 +40,17 @@ class Directory:
 
     def start(self, module: str = "mail_directory", **arguments: Any) -> subprocess.Popen:
         return self.server.start_module(module, login_db=self.database, **arguments)
+
+    def put(self, name: str, text: str) -> dict[str, Any]:
+        """Write a file on the host; returns the options that make mail_directory read it.
+
+        As lists of options, thousands of rows would take the module minutes; the action plugin does not pass them so.
+        """
+        with tempfile.NamedTemporaryFile("w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            images.podman("cp", file.name, f"{self.server.name}:/root/{self.database}-{name}")
+        return {"src": f"/root/{self.database}-{name}", "remote_src": True}
 
     def rows(self, select: str) -> list[list[str]]:
         return [line.split("\t") for line in self.server.sql(select, self.database).splitlines()]
