@@ -80,14 +80,18 @@ def install_tools() -> None:
     apt = ["apt-get", "-o", "DPkg::Lock::Timeout=300", "-qq", "-y"]
     # A source that cannot be updated, of whatever else is on the machine, is no reason to give up.
     for arguments, is_needed in ((["update"], False), (["install", "--no-install-recommends", *missing], True)):
-        subprocess.run(
+        run = subprocess.run(
             [*apt, *arguments],
             env={**namespace.environment(), "DEBIAN_FRONTEND": "noninteractive"},
             stdin=subprocess.DEVNULL,
-            stdout=sys.stderr,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
             timeout=900,
-            check=is_needed,
+            check=False,
         )
+        if is_needed and run.returncode != 0:
+            raise PodmanFailed(f"apt-get {' '.join(arguments)}: exit {run.returncode}: {run.stdout[-4000:]}")
 
 
 def base(suite: str) -> str:
