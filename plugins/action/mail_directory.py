@@ -12,10 +12,12 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Iterator
+from typing import Any
 
 from ansible import constants
 from ansible.errors import AnsibleActionFail, AnsibleError
 from ansible.module_utils.parsing.convert_bool import boolean
+from ansible.parsing.vault import EncryptedString
 from ansible.plugins.action import ActionBase
 from ansible_collections.mailfleet.ispmail.plugins.module_utils.directory_files import (
     LISTS,
@@ -90,4 +92,11 @@ class ActionModule(ActionBase):
             raise SourceError(f"src {src!r} is not there on the control node: {error}") from error
         for path in files_of(found):
             # Decrypted to a temporary file where it is a vault.
-            yield from read(self._loader.get_real_file(path), os.path.relpath(path, os.path.dirname(found)))
+            yield from read(
+                self._loader.get_real_file(path), os.path.relpath(path, os.path.dirname(found)), _decrypt_values
+            )
+
+
+def _decrypt_values(loader: Any) -> None:
+    """Let a YAML loader take values that are encrypted one by one."""
+    loader.add_constructor("!vault", lambda _loader, node: str(EncryptedString(ciphertext=node.value)))

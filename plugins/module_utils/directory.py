@@ -183,7 +183,7 @@ def reconcile(module: AnsibleModule, source: Source, options: Options) -> tuple[
     result = {
         "changed": bool(planned),
         **{changes.table.name: _counts(changes) for changes in planned},
-        "diff": [_diff(changes, params.get("diff_limit", DIFF_LIMIT)) for changes in planned if changes],
+        "diff": [_diff(changes, max(0, params.get("diff_limit", DIFF_LIMIT))) for changes in planned if changes],
     }
     return result, planned
 

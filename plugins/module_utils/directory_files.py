@@ -109,7 +109,7 @@ def of_path(path: str) -> Iterator[Section]:
         yield from read(file, os.path.relpath(file, os.path.dirname(path)))
 
 
-def read(path: str, name: str, construct: Callable[[type], None] | None = None) -> Iterator[Section]:
+def read(path: str, name: str, construct: Callable[[Any], None] | None = None) -> Iterator[Section]:
     """The sections of the file ``path``, which errors call ``name``; its suffix tells the format.
 
     ``construct`` may add constructors to the YAML loader. Raises SourceError.
@@ -165,7 +165,7 @@ def _unwritable(section: Section) -> str:
     raise AssertionError(section.origin)
 
 
-def _load_yaml(file: TextIO, name: str, construct: Callable[[type], None] | None) -> Any:
+def _load_yaml(file: TextIO, name: str, construct: Callable[[Any], None] | None) -> Any:
     if yaml is None:
         raise SourceError(
             "src is YAML, but the managed host's Python has no PyYAML; install python3-yaml there,"

@@ -97,7 +97,8 @@ class Store:
         The lock ends with the connection, so that a run that is killed leaves none behind.
         """
         with self.connection.cursor() as cursor:
-            cursor.execute("SELECT GET_LOCK(CONCAT('mailfleet.ispmail.', DATABASE()), %s)", (LOCK_WAIT,))
+            # MySQL takes names of 64 characters.
+            cursor.execute("SELECT GET_LOCK(LEFT(CONCAT('mailfleet.ispmail.', DATABASE()), 64), %s)", (LOCK_WAIT,))
             if cursor.fetchone()[0] != 1:
                 raise StoreError(
                     f"another run has been changing this directory for more than {LOCK_WAIT} seconds;"
@@ -134,7 +135,7 @@ class Store:
 
     def _insert(self, changes: Changes) -> Iterator[str]:
         table = changes.table
-        escape = self.connection.escape_string
+        escape = self.connection.escape
         settings_text: dict[tuple, str] = {}
 
         def literals() -> Iterator[str]:
@@ -142,9 +143,7 @@ class Store:
                 text = settings_text.get(settings)
                 if text is None:
                     text = settings_text[settings] = self._list(settings)
-                yield (
-                    f"('{escape(key)}','{escape(content)}',{text})" if table.content else f"('{escape(key)}',{text})"
-                )
+                yield f"({escape(key)},{escape(content)},{text})" if table.content else f"({escape(key)},{text})"
 
         head = f"INSERT INTO {table.name} ({', '.join(table.columns())}) VALUES "
         for batch in _batches(literals()):
@@ -174,7 +173,7 @@ class Store:
         return ",".join([self._literal(value) for value in values])
 
     def _literal(self, value: Any) -> str:
-        return str(value) if isinstance(value, int) else f"'{self.connection.escape_string(value)}'"
+        return str(value) if isinstance(value, int) else self.connection.escape(value)
 
 
 def _domain_column(table: Table) -> str:

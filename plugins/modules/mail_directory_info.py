@@ -178,7 +178,7 @@ def _gather(store: Store, params: dict[str, Any], domains: frozenset[str] | None
         counts[table.name] = len(found)
         if table.name in gather:
             found.sort()
-            result[table.name] = [_shown(table, row) for row in found[: params["limit"]]]
+            result[table.name] = [_shown(table, row) for row in found[: max(0, params["limit"])]]
     if "counts" in gather:
         result["counts"] = counts
     if "problems" in gather:

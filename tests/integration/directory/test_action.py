@@ -68,6 +68,8 @@ def test_files_and_lists_together(directory: Directory, tmp_path: Path) -> None:
     mail.mkdir(parents=True)
     (mail / "a.yml").write_text("ispmail_domains:\n  - domain: one.test\n  - domain: zwei.test\n")
     (mail / "b.csv").write_text('email;quota\nann@one.test;2G\n"bob@zwei.test";\n')
+    value = control.encrypted("anders").replace("\n", "\n      ")
+    (mail / "value.yml").write_text(f"users:\n  - email: di@one.test\n    password: !vault |\n      {value}\n")
     (mail / "secret.yml").write_text(control.encrypted(f"users:\n  - {{email: cy@one.test, password: {_PASSWORD}}}\n"))
     directory.server.execute(
         "INSERT INTO domains (domain) VALUES ('one.test'), ('zwei.test');"
@@ -77,7 +79,8 @@ def test_files_and_lists_together(directory: Directory, tmp_path: Path) -> None:
     lists = {"ispmail_forwardings": [{"source": "info@one.test", "destinations": ["ann@one.test"]}]}
     result, printed = control.play(lists, src="mail", forwardings="{{ ispmail_forwardings }}")
     assert result["changed"], printed
-    assert (result["users"]["added"], result["users"]["changed"], result["forwardings"]["added"]) == (1, 1, 1)
+    assert (result["users"]["added"], result["users"]["changed"], result["forwardings"]["added"]) == (2, 1, 1)
+    assert verify("anders", directory.value("SELECT password FROM users WHERE email = 'di@one.test'"))
     stored = directory.value("SELECT password FROM users WHERE email = 'cy@one.test'")
     assert verify(_PASSWORD, stored)
     assert _PASSWORD not in printed
