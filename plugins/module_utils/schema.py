@@ -87,7 +87,7 @@ BOOKKEEPING: Mapping[str, str] = {
         " users INT UNSIGNED NOT NULL,"
         " forwardings INT UNSIGNED NOT NULL,"
         " clear_text_passwords INT UNSIGNED NOT NULL,"
-        " adopted_at TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP,"
+        " adopted_at TIMESTAMP(6) NOT NULL DEFAULT CURRENT_TIMESTAMP(6),"
         " PRIMARY KEY (layout, source_database)"
     ),
     "ispmail_rejected": (
@@ -205,20 +205,21 @@ def pending(cursor: Any, request: Request) -> tuple[list[Migration], tuple[Adopt
     state = read_state(cursor, request.database)
     _check(cursor, state, request)
     adopted = []
-    present = _present(cursor, state)
+    in_place = Adoption()
     if _old_tables(state) or _is_unfinished(cursor, state):
         holders = {
             table: table if table in _old_tables(state) else KEPT[table] if KEPT[table] in state.tables else None
             for table in TABLES
         }
-        adoption = _plan_tutorial(cursor, state, request, holders)
-        adopted.append(_summary("tutorial", request.database, adoption, request.scheme))
-        present = Present(
-            present.domains.union(name for name, _enabled in adoption.domains),
-            present.users.union(user.email.lower() for user in adoption.users),
-            present.forwardings.union(source for source, _destination, _enabled in adoption.forwardings),
-        )
+        in_place = _plan_tutorial(cursor, state, request, holders)
+        adopted.append(_summary("tutorial", request.database, in_place, request.scheme))
     if _copy_is_pending(cursor, state, request):
+        present = _present(cursor, state)
+        present = Present(
+            present.domains.union(name for name, _enabled in in_place.domains),
+            present.users.union(user.email.lower() for user in in_place.users),
+            present.forwardings.union(source for source, _destination, _enabled in in_place.forwardings),
+        )
         adoption = _plan_copy(cursor, request, present)
         adopted.append(_summary(str(request.adopt), request.source_database, adoption, request.scheme))
     return _remaining(cursor, state), tuple(adopted)

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
-from mariadb_hosts import Server
+from mariadb_hosts import Server, remove_orphans
 
 SUITES = ("bookworm", "trixie")
 _numbers = itertools.count(1)
@@ -24,6 +24,7 @@ def _servers(request: pytest.FixtureRequest) -> Iterator[dict[str, Future[Server
         for item in request.session.items
         if "mariadb" in getattr(getattr(item, "callspec", None), "params", {})
     }
+    remove_orphans()
     with ThreadPoolExecutor(len(SUITES)) as pool:
         started = {suite: pool.submit(Server, suite) for suite in SUITES if suite in wanted}
         yield started

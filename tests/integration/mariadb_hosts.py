@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import secrets
 import subprocess
 import sys
@@ -69,6 +70,14 @@ ssl_key = /etc/mysql/tls/server.key
 END
 systemctl restart mariadb
 """
+
+
+def remove_orphans() -> None:
+    """Remove the servers of test runs that were killed."""
+    for name in testhosts.names():
+        owner = re.fullmatch(r"mariadb-\w+-(\d+)", name)
+        if owner and not Path("/proc", owner[1]).exists():
+            testhosts.remove(name)
 
 
 class Server:

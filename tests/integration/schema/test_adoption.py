@@ -327,3 +327,18 @@ def test_check_mode_and_info_send_no_write(mariadb: Server, load: Load, database
     assert "SELECT" in sent
     assert set(sent) <= {"SELECT", "SET", "ROLLBACK"}
     assert mariadb.dump(database) == before
+
+
+def test_two_layouts_in_one_run_are_previewed_as_they_will_be(mariadb: Server, load: Load, database: str) -> None:
+    """The tutorial's tables in place and another layout beside them: the second sees what the first will have left."""
+    load("tutorial.sql", database)
+    load("ispmail.sql", "mailserver")
+    options = {"login_db": database, "adopt": "ispmail", "adopt_from": "mailserver"}
+    checked = mariadb.module("mail_schema", check=True, **options)
+    result = mariadb.module("mail_schema", **options)
+    assert [adopted["layout"] for adopted in result["adopted"]] == ["tutorial", "ispmail"]
+    assert checked["adopted"] == result["adopted"]
+    # The domain example.org came with the tutorial's tables, in other letters.
+    assert result["adopted"][1]["domains"] == 2
+    named = [{**row, "table": row["table"].removeprefix("tutorial_")} for row in result["rejected"]]
+    assert checked["rejected"] == named
