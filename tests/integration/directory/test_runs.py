@@ -114,7 +114,7 @@ def _hash(number: int) -> str:
     return f"$6$salt{number:06d}$" + "a" * 86
 
 
-def _interpreters() -> list[str]:
+def _interpreters() -> dict[str, str]:
     """The control node's Python, and whichever others a managed host could have."""
     found = {f"3.{sys.version_info[1]}": sys.executable}
     root = os.environ.get("PYENV_ROOT", str(Path.home() / ".pyenv"))
@@ -124,10 +124,10 @@ def _interpreters() -> list[str]:
             works = subprocess.run([candidate, "-c", "import ctypes, ssl"], capture_output=True, check=False)
             if works.returncode == 0:
                 found.setdefault(f"3.{minor}", candidate)
-    return list(found.values())
+    return found
 
 
-@pytest.mark.parametrize("interpreter", _interpreters(), ids=lambda path: path.split("/")[-3])
+@pytest.mark.parametrize("interpreter", [pytest.param(path, id=name) for name, path in _interpreters().items()])
 def test_every_python(directory: Directory, tmp_path: Path, interpreter: str) -> None:
     """The module as it is sent to a host, run by each Python over verified TLS."""
     (tmp_path / "pymysql").symlink_to(Path(pymysql.__file__).parent)
