@@ -14,6 +14,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -28,6 +29,8 @@ LABEL = "ispmail.recipe"
 MAX_AGE_DAYS = 7
 _HERE = Path(__file__).resolve().parent
 _BASE_PACKAGES = "systemd,systemd-sysv,dbus,python3,python3-apt,ca-certificates,iproute2,procps,sudo"
+# A container has no kernel modules, and a test host must not upgrade itself in mid-test.
+_MASKED_UNITS = "systemd-modules-load.service apt-daily.timer apt-daily-upgrade.timer"
 _MACHINE_PACKAGES = [
     "podman",
     "crun",
@@ -96,7 +99,7 @@ def install_tools() -> None:
 
 def base(suite: str) -> str:
     """Name of the release's base image, made if need be."""
-    name, recipe = f"localhost/ispmail-base:{suite}", _hash(suite, _BASE_PACKAGES)
+    name, recipe = f"localhost/ispmail-base:{suite}", _hash(suite, _BASE_PACKAGES, _MASKED_UNITS)
     with namespace.locked(f"base-{suite}"):
         if _label(name) != recipe:
             _build_base(name, suite, recipe)
@@ -108,7 +111,7 @@ def stack(suite: str) -> str:
     name = f"localhost/ispmail-stack:{suite}"
     script = (_HERE / "stack.sh").read_text()
     packages = (_HERE / "packages.txt").read_text()
-    recipe = _hash(suite, _BASE_PACKAGES, script, packages)
+    recipe = _hash(suite, _BASE_PACKAGES, _MASKED_UNITS, script, packages)
     with namespace.locked(f"stack-{suite}"):
         if _label(name) != recipe or _age_days(name) > MAX_AGE_DAYS:
             _build_stack(name, suite, recipe, script, packages)
@@ -137,10 +140,18 @@ def _build_base(name: str, suite: str, recipe: str) -> None:
     _say(f"making {name} (about a minute)")
     with tempfile.TemporaryDirectory(prefix="ispmail-", dir="/var/tmp") as root:
         tree = f"{root}/{suite}"
-        command = ["debootstrap", "--variant=minbase", f"--include={_BASE_PACKAGES}", suite, tree]
-        run = subprocess.run(command, capture_output=True, text=True, timeout=900, check=False)
-        if run.returncode != 0:
-            raise PodmanFailed(f"{' '.join(command)}: exit {run.returncode}: {run.stdout[-2000:]}")
+        Path(root, "cache").mkdir()
+        options = ["--variant=minbase", f"--include={_BASE_PACKAGES}", f"--cache-dir={root}/cache"]
+        for attempts_left in (2, 1, 0):  # mirrors hiccup
+            shutil.rmtree(tree, ignore_errors=True)
+            command = ["debootstrap", *options, suite, tree]
+            run = subprocess.run(command, capture_output=True, text=True, timeout=900, check=False)
+            if run.returncode == 0:
+                break
+            if not attempts_left:
+                raise PodmanFailed(f"{' '.join(command)}: exit {run.returncode}: {run.stdout[-2000:]}")
+        for unit in _MASKED_UNITS.split():
+            Path(tree, "etc/systemd/system", unit).symlink_to("/dev/null")
         subprocess.run(["tar", "-C", tree, "-cf", f"{root}/tree.tar", "."], timeout=300, check=True)
         changes = ["--change", 'CMD ["/sbin/init"]', "--change", f"LABEL {LABEL}={recipe}"]
         podman("import", *changes, f"{root}/tree.tar", name, timeout=300)
