@@ -178,6 +178,10 @@ options:
       - Relative paths are searched like those of M(ansible.builtin.copy), in C(files/) of the role or next to the
         playbook.
     type: path
+  _rows:
+    description:
+      - Not for playbooks. How the control node's half of this module sends the rows when they are few.
+    type: str
   remote_src:
     description:
       - Whether O(src) is on the managed host instead of the control node. YAML needs PyYAML there, and cannot be
@@ -387,7 +391,6 @@ def main() -> None:
                 "mutually_exclusive": [("password", "password_hash")],
             },
             "forwardings": {"type": "list", "elements": "dict", "options": forwarding_options()},
-            # The row stream of the action plugin, if it is small enough to save the transfer of a file.
             "_rows": {"type": "str", "no_log": True},
             "src": {"type": "path"},
             "remote_src": {"type": "bool", "default": False},

@@ -85,7 +85,7 @@ domains:
   elements: dict
   sample: [{domain: virtual.test, enabled: true}]
 users:
-  description: The users. The quota is in octets, 0 is none; RV(users[].password_scheme) is V(CLEAR) for what is no
+  description: The users. The quota is in octets, 0 is none; C(password_scheme) is V(CLEAR) for what is no
     hash.
   returned: when V(users) is in O(gather)
   type: list
