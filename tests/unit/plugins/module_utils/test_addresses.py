@@ -211,13 +211,7 @@ def test_any_text_is_parsed_to_a_fixed_point_or_refused_with_a_reason(text: str)
 
 
 @settings(max_examples=300)
-@given(st.text(st.characters(categories=["Ll", "Lo", "Lu", "Nd", "Mn"]), min_size=1, max_size=10))
-def test_internationalised_labels_agree_with_the_idna_package(label: str) -> None:
-    """Ours may refuse more or know fewer characters; where both accept, the names are equal."""
-    idna = pytest.importorskip("idna")
-    try:
-        ours = parse_domain(label + ".org")
-        theirs = idna.encode(label + ".org", uts46=True).decode()
-    except (AddressError, idna.IDNAError):
-        return
-    assert ours == theirs
+@given(st.text(st.sampled_from("äöüéñçøåæœłšžğıİαβγδωάπДжийщюñ東京日本한국"), min_size=1, max_size=12))
+def test_internationalised_labels_agree_with_pythons_codec(label: str) -> None:
+    """The codec knows the older IDNA 2003, which differs for a few letters (sharp s, final sigma) that are left out."""
+    assert parse_domain(label + ".org") == (label + ".org").encode("idna").decode()
