@@ -31,12 +31,16 @@ class Outcome:
         """Return the keys that are common to the results of all modules of this kind."""
         result: dict = {
             "changed": bool(self.changes or self.pending),
-            "changed_files": [change.dest for change in self.changes],
+            "changed_files": _paths(self.changes),
             "checks": self.checks,
         }
         if module._diff:  # pylint: disable=protected-access
             result["diff"] = [entry for change in self.changes for entry in diff_of(change)]
         return result
+
+
+def _paths(changes: Sequence[Change]) -> list[str]:
+    return [change.dest for change in changes]
 
 
 def apply_changes(
@@ -45,7 +49,7 @@ def apply_changes(
     make_commands: Callable[[], Sequence[Sequence[str]]],
     judge: Callable[[CheckResult], None] | None = None,
     service: str | None = None,
-    names: Callable[[Sequence[Change]], Sequence[str]] = lambda changes: [change.dest for change in changes],
+    names: Callable[[Sequence[Change]], Sequence[str]] = _paths,
 ) -> Outcome:
     """Plan, check the complete new set, and replace it unless the module is in check mode.
 

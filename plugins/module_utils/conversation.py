@@ -360,6 +360,7 @@ class _Smtp(smtplib.SMTP):
         self.sock = sock
         self.local_hostname = _address_literal(sock.getsockname()[0])
         self.transcript = transcript
+        self.command_encoding = "utf-8"  # ASCII, but for addresses of RFC 6531
         self.shown: str | None = None  # what the transcript gets instead of a command that holds a secret
 
     def putcmd(self, cmd: str, args: str = "") -> None:

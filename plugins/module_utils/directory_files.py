@@ -20,7 +20,7 @@ from typing import Any, Callable, TextIO
 try:
     import yaml
 except ImportError:
-    yaml = None
+    yaml = None  # type: ignore[assignment]
 
 CHUNK = 1000  # rows
 STREAM = ".rows"  # suffix of a row stream

@@ -1,3 +1,6 @@
+# Copyright: (c) 2026, mailfleet
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Print the SASL mechanisms that the submission port of this host offers."""
 
 import smtplib

@@ -37,6 +37,14 @@ def test_the_case_of_an_address_does_not_matter(mail_host: conversation.MailHost
     arrives(mail_host, directory.ann, deliver(mail_host, directory.ann.email.upper()))
 
 
+def test_an_address_that_is_not_ascii_is_unknown_not_a_failed_lookup(
+    mail_host: conversation.MailHost, directory: Directory
+) -> None:
+    with conversation.SmtpSession(mail_host) as session:
+        session.mail(STRANGER)
+        assert refusal(session.rcpt, f"änn@{directory.domain}").code == 550
+
+
 def test_a_message_handed_in_over_starttls(mail_host: conversation.MailHost, directory: Directory) -> None:
     token = conversation.new_token()
     message = conversation.compose(STRANGER, [directory.ann.email], token, "Hello.")

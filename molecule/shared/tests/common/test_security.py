@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ipaddress
 import ssl
+import typing as t
 
 import pytest
 import testinfra.host
@@ -39,14 +40,17 @@ def test_tls_is_1_2_or_1_3(mail_host: conversation.MailHost, protocol: str, secu
     assert accepted == {"TLSv1": False, "TLSv1_1": False, "TLSv1_2": True, "TLSv1_3": True}
 
 
-def test_only_the_services_of_a_mail_host_listen_to_the_world(host: testinfra.host.Host) -> None:
+def test_only_the_services_of_a_mail_host_listen_to_the_world(
+    host: testinfra.host.Host, variables: dict[str, t.Any]
+) -> None:
     listening = set()
     for line in host.check_output("ss --no-header --tcp --listening --numeric").splitlines():
         address, _, port = line.split()[3].rpartition(":")
         bare = address.strip("[]").partition("%")[0]
         if bare == "*" or not ipaddress.ip_address(bare).is_loopback:
             listening.add(int(port))
-    assert listening == {25, 80, 110, 143, 443, 465, 587, 993, 995}
+    phpmyadmin = {8443} if variables.get("ispmail_phpmyadmin") else set()
+    assert listening == {25, 80, 110, 143, 443, 465, 587, 993, 995} | phpmyadmin
 
 
 def test_private_keys_and_passwords_are_not_for_everyone(host: testinfra.host.Host, directory: Directory) -> None:
