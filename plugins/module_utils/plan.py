@@ -77,7 +77,7 @@ class Rule:
     (``update_password: on_create``). ``append`` adds destinations to those there are.
     """
 
-    __slots__ = ("_deltas", "append", "keep_content", "present", "scheme", "settings")
+    __slots__ = ("_complete", "_deltas", "append", "keep_content", "present", "scheme", "settings")
 
     def __init__(
         self,
@@ -92,6 +92,7 @@ class Rule:
         self.scheme = scheme
         self.keep_content = keep_content
         self.append = append
+        self._complete: tuple | None = None
         self._deltas: dict[tuple, dict[int, Any]] = {}
 
     def delta(self, current: tuple) -> dict[int, Any]:
@@ -106,8 +107,12 @@ class Rule:
         return delta
 
     def complete(self, defaults: tuple) -> tuple:
-        """The settings of a new row."""
-        return tuple(default if value is None else value for value, default in zip(self.settings, defaults))
+        """The settings of a new row; the same tuple each time, which a million rows share."""
+        if self._complete is None:
+            self._complete = tuple(
+                default if value is None else value for value, default in zip(self.settings, defaults)
+            )
+        return self._complete
 
 
 class Clear(NamedTuple):
