@@ -97,17 +97,16 @@ def _set(lines: list[str], key: str, wanted: str | None, assignment: str) -> lis
         example = re.compile(rf"\s*#+\s*{name}(?:\s|\Z)")
         value = None if wanted is None else wanted.strip()
 
-    found = [number for number, line in enumerate(lines) if active.match(line)]
+    found = [(number, match) for number, line in enumerate(lines) if (match := active.match(line))]
     result = list(lines)
-    for number in found if value is None else found[:-1]:
+    for number, _ in found if value is None else found[:-1]:
         result[number] = _comment_out(result[number])
     if value is None:
         return result
     if not found:
         return _insert(result, f"{key}{assignment}{_quote(value, False) if assignment == '=' else value}\n", example)
 
-    match = active.match(lines[found[-1]])
-    assert match is not None
+    last, match = found[-1]
     raw = match["value"].rstrip("\r\n")
     if assignment == "=":
         # A comment may follow the word; it is part of the line's text and stays only if the value does.
@@ -118,7 +117,7 @@ def _set(lines: list[str], key: str, wanted: str | None, assignment: str) -> lis
         current, written = raw.strip(), value
     if current != value:
         head = match["head"]
-        result[found[-1]] = f"{head if head.endswith(('=', ' ', chr(9))) else key + assignment}{written}\n"
+        result[last] = f"{head if head.endswith(('=', ' ', chr(9))) else key + assignment}{written}\n"
     return result
 
 
