@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: config_files
 short_description: Replace the configuration files of a service together, after its own check of the new set
-version_added: 1.0.0
+version_added: 0.1.0
 author: mailfleet (@mailfleet)
 description:
   - Makes all configuration files of one service what they shall be, as one change and in one exchange with the host.

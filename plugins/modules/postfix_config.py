@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: postfix_config
 short_description: Set parameters in Postfix's main.cf and services in its master.cf
-version_added: 1.0.0
+version_added: 0.1.0
 author: mailfleet (@mailfleet)
 description:
   - Sets the given parameters and services in one exchange with the host and leaves everything else in both files as it
