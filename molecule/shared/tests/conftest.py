@@ -1,7 +1,10 @@
 # Copyright: (c) 2026, mailfleet
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Fixtures of the host tests: the host from inside and from outside, its rows, its journal.
+"""Fixtures of the host tests: the hosts from inside and from outside, their rows, their journals.
+
+``host`` is the host that talks to the world, ``store`` the one with the mailboxes and the webmail, ``database`` the one
+with the rows. Where a single machine is all of them the three are the same.
 
 The same tests serve every scenario: a scenario's ``tests`` folder holds links to this file, to ``support.py``, to
 ``common`` and to the folder of its profile. All run inside `testhosts.py run`, as Molecule itself does, and twice: the
@@ -22,7 +25,7 @@ from ansible.plugins.loader import init_plugin_loader
 init_plugin_loader()
 
 from ansible_collections.mailfleet.ispmail.plugins.module_utils import conversation
-from support import Directory, Journal, run_playbook
+from support import Directory, Journal, MailService, address, run_playbook
 
 _JOURNAL_LINES = 200
 
@@ -36,41 +39,60 @@ def inventory(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture(scope="session")
-def variables(inventory: str) -> dict[str, t.Any]:
-    """The host's variables in the inventory."""
-    runner = testinfra.utils.ansible_runner.AnsibleRunner(inventory)
-    hosts = runner.get_hosts("mail_transfer")
-    assert len(hosts) == 1, f"these tests are for one host with everything; mail_transfer holds {hosts}"
+def runner(inventory: str) -> testinfra.utils.ansible_runner.AnsibleRunner:
+    """The inventory's hosts and their variables."""
+    return testinfra.utils.ansible_runner.AnsibleRunner(inventory)
+
+
+def _variables(runner: testinfra.utils.ansible_runner.AnsibleRunner, group: str) -> dict[str, t.Any]:
+    hosts = runner.get_hosts(group)
+    assert len(hosts) == 1, f"these tests are for one host in each group; {group} holds {hosts}"
     return runner.get_variables(hosts[0])
 
 
-@pytest.fixture(scope="session")
-def container(variables: dict[str, t.Any]) -> str:
-    """The host's name in Podman."""
-    return str(variables.get("ansible_host", variables["inventory_hostname"]))
+def _host(runner: testinfra.utils.ansible_runner.AnsibleRunner, group: str) -> testinfra.host.Host:
+    """Commands on the host of a group. Not through Ansible, which would take a second for each."""
+    variables = _variables(runner, group)
+    return testinfra.get_host(f"podman://{variables.get('ansible_host', variables['inventory_hostname'])}")
 
 
 @pytest.fixture(scope="session")
-def host(container: str) -> testinfra.host.Host:
-    """Commands on the host. Not through Ansible, which would take a second for each."""
-    return testinfra.get_host(f"podman://{container}")
+def variables(runner: testinfra.utils.ansible_runner.AnsibleRunner) -> dict[str, t.Any]:
+    """The variables of ``host`` in the inventory."""
+    return _variables(runner, "mail_transfer")
+
+
+@pytest.fixture(scope="session")
+def host(runner: testinfra.utils.ansible_runner.AnsibleRunner) -> testinfra.host.Host:
+    return _host(runner, "mail_transfer")
+
+
+@pytest.fixture(scope="session")
+def store(runner: testinfra.utils.ansible_runner.AnsibleRunner) -> testinfra.host.Host:
+    return _host(runner, "mail_store")
+
+
+@pytest.fixture(scope="session")
+def database(runner: testinfra.utils.ansible_runner.AnsibleRunner) -> testinfra.host.Host:
+    return _host(runner, "mail_db")
 
 
 @pytest.fixture(scope="session")
 def ca_file(host: testinfra.host.Host, variables: dict[str, t.Any], tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The host's self-signed certificate, which its clients trust."""
+    """What clients trust: the authority that the scenario names, or the host's self-signed certificate."""
     path = tmp_path_factory.mktemp("ca") / "ca.pem"
-    path.write_text(
-        host.file(variables.get("ispmail_certificate_file", "/etc/ssl/ispmail/fullchain.pem")).content_string
-    )
+    certificate = variables.get("ispmail_certificate_file", "/etc/ssl/ispmail/fullchain.pem")
+    path.write_text(host.file(variables.get("test_ca_file", certificate)).content_string)
     return str(path)
 
 
 @pytest.fixture
-def mail_host(host: testinfra.host.Host, ca_file: str) -> conversation.MailHost:
-    """The host from outside. Its address is asked for each time, because a reboot changes it."""
-    address = host.check_output("hostname --all-ip-addresses").split()[0]
-    return conversation.MailHost(address, host.check_output("hostname --fqdn"), ca_file)
+def mail_host(
+    host: testinfra.host.Host, store: testinfra.host.Host, variables: dict[str, t.Any], ca_file: str
+) -> conversation.MailHost:
+    """The mail service from outside. Addresses are asked for each time, because a reboot may change them."""
+    name = variables.get("test_service_name") or host.check_output("hostname --fqdn")
+    return MailService(address(host), name, ca_file, store_address=address(store))
 
 
 @pytest.fixture(scope="session")
@@ -91,13 +113,15 @@ def journal(host: testinfra.host.Host) -> Journal:
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> t.Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Give a failed test the end of the host's journal, and the units that failed."""
+    """Give a failed test the end of the hosts' journals, and the units that failed."""
     report = yield
-    host = getattr(item, "funcargs", {}).get("host")
-    if report.failed and host is not None:
-        for title, command in (
-            ("journal", f"journalctl --boot --no-pager --quiet --lines={_JOURNAL_LINES} --output=short-precise"),
-            ("failed units", "systemctl list-units --failed --no-legend --plain"),
-        ):
-            report.sections.append((f"{title} of the host", host.run(command).stdout))
+    used = getattr(item, "funcargs", {})
+    if report.failed:
+        for name in ("host", "store", "database"):
+            for title, command in (
+                ("journal", f"journalctl --boot --no-pager --quiet --lines={_JOURNAL_LINES} --output=short-precise"),
+                ("failed units", "systemctl list-units --failed --no-legend --plain"),
+            ):
+                if name in used:
+                    report.sections.append((f"{title} of the {name}", used[name].run(command).stdout))
     return report

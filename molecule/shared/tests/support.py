@@ -10,6 +10,7 @@ import json
 import pathlib
 import re
 import secrets
+import socket
 import subprocess
 import sys
 import tempfile
@@ -20,6 +21,8 @@ import testinfra.host
 from ansible_collections.mailfleet.ispmail.plugins.module_utils import conversation
 
 STRANGER = "stranger@elsewhere.example"
+
+_TRANSFER_PORTS = (25, 465, 587)
 
 _T = t.TypeVar("_T")
 
@@ -48,6 +51,22 @@ def refusal(attempt: t.Callable[..., object], *arguments: t.Any, **keywords: t.A
     except conversation.Refused as refused:
         return refused
     raise AssertionError(f"not refused: {outcome}")
+
+
+def address(host: testinfra.host.Host) -> str:
+    """Where a host is reached from outside."""
+    return host.check_output("hostname --all-ip-addresses").split()[0]
+
+
+@dataclasses.dataclass(frozen=True)
+class MailService(conversation.MailHost):
+    """A service of one name on one host or two: mail is handed in at ``address``, and read at ``store_address``."""
+
+    store_address: str = ""
+
+    def connect(self, port: int) -> socket.socket:
+        at = self.address if port in _TRANSFER_PORTS else self.store_address
+        return socket.create_connection((at, port), timeout=self.timeout)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -59,7 +59,7 @@ def test_wrong_passwords_are_refused(mail_host: conversation.MailHost, directory
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 def test_the_first_login_comes_before_the_first_mail(
-    mail_host: conversation.MailHost, host: testinfra.host.Host, directory: Directory, protocol: str
+    mail_host: conversation.MailHost, directory: Directory, protocol: str
 ) -> None:
     """The tutorial: "You cannot fetch emails from a mailbox unless at least one mail has been sent there"."""
     account = directory.never_got_mail[protocol]
@@ -72,22 +72,22 @@ def test_the_first_login_comes_before_the_first_mail(
 
 
 def test_maildirs_are_those_of_the_tutorial(
-    mail_host: conversation.MailHost, host: testinfra.host.Host, directory: Directory
+    mail_host: conversation.MailHost, store: testinfra.host.Host, directory: Directory
 ) -> None:
     """/home/vmail/<address>/new/…, owned by 5000:5000, for no other account to read."""
     token = conversation.new_token()
     bob = directory.bob
     conversation.send(mail_host, STRANGER, [bob.email], conversation.compose(STRANGER, [bob.email], token, "Hello."))
     conversation.wait_for_message(mail_host, bob.email, bob.password, token)
-    maildir = host.file(f"/home/vmail/{bob.email}")
+    maildir = store.file(f"/home/vmail/{bob.email}")
     assert maildir.is_directory
     assert (maildir.uid, maildir.gid, maildir.mode & 0o077) == (5000, 5000, 0)
-    found = host.check_output("grep --recursive --files-with-matches %s /home/vmail", token).splitlines()
+    found = store.check_output("grep --recursive --files-with-matches %s /home/vmail", token).splitlines()
     assert [path.rpartition("/")[0] for path in found] in (
         [f"/home/vmail/{bob.email}/new"],
         [f"/home/vmail/{bob.email}/cur"],
     )
-    assert host.file(found[0]).mode & 0o077 == 0
+    assert store.file(found[0]).mode & 0o077 == 0
 
 
 def test_a_disabled_user_or_protocol_is_refused(mail_host: conversation.MailHost, directory: Directory) -> None:

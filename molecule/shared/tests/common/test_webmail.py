@@ -56,10 +56,10 @@ def test_http_leads_to_https(mail_host: conversation.MailHost, target: str) -> N
 
 
 def test_the_session_is_not_in_the_access_log(
-    mail_host: conversation.MailHost, host: testinfra.host.Host, directory: Directory
+    mail_host: conversation.MailHost, store: testinfra.host.Host, directory: Directory
 ) -> None:
     """The session is a part of the address: who reads it in a log reads the mail."""
     with conversation.WebmailSession(mail_host, PATH, directory.ann.email, directory.ann.password) as session:
         session.folder()
-        found = host.run("grep --recursive --files-with-matches /login/ /var/log/apache2")
+        found = store.run("grep --recursive --files-with-matches /login/ /var/log/apache2")
     assert found.stdout == ""

@@ -39,10 +39,11 @@ def test_only_mechanisms_that_work_with_hashes_are_offered(mail_host: conversati
             assert session.auth_mechanisms == {"PLAIN", "LOGIN"}
 
 
-def test_passwords_are_stored_hashed(host: testinfra.host.Host, directory: Directory) -> None:
-    stored = host.check_output("mariadb --batch --skip-column-names provider --execute='SELECT password FROM users'")
-    assert stored.split()
-    assert all(value.startswith("$") for value in stored.split())
+def test_passwords_are_stored_hashed(database: testinfra.host.Host, directory: Directory) -> None:
+    query = "mariadb --batch --skip-column-names provider --execute='SELECT password FROM users'"
+    stored = database.check_output(query).split()
+    assert stored
+    assert all(value.startswith("$") for value in stored)
 
 
 @pytest.mark.parametrize("security", [conversation.STARTTLS, conversation.TLS])

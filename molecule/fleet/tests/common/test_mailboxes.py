@@ -1,0 +1,1 @@
+../../../shared/tests/common/test_mailboxes.py
