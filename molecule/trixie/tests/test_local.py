@@ -32,8 +32,9 @@ def _collections() -> list[pathlib.Path]:
 
 
 def test_a_host_can_manage_itself(
-    host: testinfra.host.Host, container: str, variables: dict[str, t.Any], tmp_path: pathlib.Path
+    host: testinfra.host.Host, variables: dict[str, t.Any], tmp_path: pathlib.Path
 ) -> None:
+    container = variables["inventory_hostname"]
     host.check_output("DEBIAN_FRONTEND=noninteractive apt-get install -qq --no-install-recommends ansible-core 2>&1")
     host.check_output(f"rm -rf {_FOLDER} && mkdir -p {_FOLDER}/ansible_collections")
     for collection in _collections():
