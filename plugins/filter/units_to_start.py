@@ -9,8 +9,8 @@ DOCUMENTATION = r"""
 name: units_to_start
 short_description: Units that are not running, or that the next boot would not start
 description:
-  - Asking systemd about one unit costs an exchange with the host. M(ansible.builtin.service_facts) asks
-    about all of them at once; this filter picks those that still need M(ansible.builtin.systemd_service).
+  - Asking systemd about one unit costs an exchange with the host. P(mailfleet.ispmail.systemd_services#filter) knows
+    all of them at once; this filter picks those that still need M(ansible.builtin.systemd_service).
 version_added: 0.1.0
 author: mailfleet (@mailfleet)
 options:
@@ -20,7 +20,7 @@ options:
     elements: str
     required: true
   services:
-    description: "C(ansible_facts['services']) as M(ansible.builtin.service_facts) returned it."
+    description: What P(mailfleet.ispmail.systemd_services#filter) returned.
     type: dict
     required: true
   check_mode:
@@ -37,7 +37,7 @@ EXAMPLES = r"""
     name: "{{ item }}"
     state: started
     enabled: true
-  loop: "{{ ['postfix'] | mailfleet.ispmail.units_to_start(ansible_facts['services'], ansible_check_mode) }}"
+  loop: "{{ ['postfix'] | mailfleet.ispmail.units_to_start(platform_services, ansible_check_mode) }}"
 """
 
 RETURN = r"""
@@ -53,8 +53,7 @@ def units_to_start(units: list[str], services: dict[str, dict[str, str]], check_
 
     Static, indirect and generated units have nothing to enable (systemctl(1), is-enabled).
 
-    ``services`` maps ``NAME.service`` to a mapping with ``state`` and ``status``, as
-    ansible.builtin.service_facts returns it.
+    ``services`` maps ``NAME.service`` to a mapping with ``state`` and ``status``, as systemd_services returns it.
     """
     wanted = []
     for unit in units:
