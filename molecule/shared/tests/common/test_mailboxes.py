@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import concurrent.futures
+import dataclasses
 
 import pytest
 import testinfra.host
@@ -17,11 +18,15 @@ ENCRYPTED = [conversation.STARTTLS, conversation.TLS]
 
 
 def refusals(mail_host: conversation.MailHost, attempts: list[tuple[Account, str, str]]) -> None:
-    """Log in as each account over a protocol and a security, and be refused. At once: Courier waits 5 seconds."""
+    """Log in as each account over a protocol and a security, and be refused. At once: Courier waits 5 seconds.
+
+    On a busy machine it was seen to wait for more than 30.
+    """
+    patient = dataclasses.replace(mail_host, timeout=120.0)
 
     def attempt(account: Account, protocol: str, security: str) -> None:
         refused = refusal(
-            conversation.fetch, mail_host, account.email, account.password, protocol=protocol, security=security
+            conversation.fetch, patient, account.email, account.password, protocol=protocol, security=security
         )
         assert "failed" in refused.text.lower() or "login" in refused.text.lower(), refused
 
