@@ -99,7 +99,7 @@ def _set(lines: list[str], key: str, wanted: str | None, assignment: str) -> lis
 
     found = [(number, match) for number, line in enumerate(lines) if (match := active.match(line))]
     result = list(lines)
-    for number, _ in found if value is None else found[:-1]:
+    for number, _match in found if value is None else found[:-1]:
         result[number] = _comment_out(result[number])
     if value is None:
         return result
