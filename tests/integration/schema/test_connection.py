@@ -192,7 +192,7 @@ def test_the_first_server_that_can_be_reached_is_used(mariadb: Server, silent: i
     assert answer("SELECT 1", **login) == (1,)
     started = time.monotonic()
     text = refusal(**mariadb.login(login_host=["127.0.0.1", "127.0.0.2"], login_port=silent, connect_timeout=1))
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 20  # two seconds of silence, not two timeouts of the default
     assert f"127.0.0.1:{silent}: timed out; 127.0.0.2:{silent}: Connection refused" in text
 
 
