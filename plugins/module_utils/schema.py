@@ -200,7 +200,8 @@ def report(cursor: Any, request: Request) -> Report:
 def pending(cursor: Any, request: Request) -> tuple[list[Migration], tuple[Adopted, ...]]:
     """The migrations and the adoptions that :func:`migrate` would do now, these with counts and refusals.  Reads only.
 
-    Raises SchemaError for a database that cannot be brought to the schema.
+    To be called under :func:`locked`: beside a run that renames tables, what is read here fits no moment.  Raises
+    SchemaError for a database that cannot be brought to the schema.
     """
     state = read_state(cursor, request.database)
     _check(cursor, state, request)
@@ -228,15 +229,14 @@ def pending(cursor: Any, request: Request) -> tuple[list[Migration], tuple[Adopt
 def migrate(connection: Any, request: Request) -> tuple[list[Migration], tuple[Adopted, ...]]:
     """Brings the database to the schema and returns the migrations and the adoptions that this run made.
 
-    One run at a time, under the server's lock of the database's name; another run waits for it.  Whatever a killed run
-    left is completed.  Raises SchemaError, and pymysql.MySQLError with every finished step committed.
+    To be called under :func:`locked`.  Whatever a killed run left is completed.  Raises SchemaError, and
+    pymysql.MySQLError with every finished step committed.
     """
-    # A transaction left open from reading would keep the tables from the run that has the lock.
+    # The snapshot of what was read before would hide the rows that others have written since.
     connection.rollback()
     applied: list[Migration] = []
     adopted: tuple[Adopted, ...] = ()
-    with connection.cursor() as cursor, _locked(cursor, request):
-        cursor.execute("SET SESSION lock_wait_timeout = %s", (request.lock_timeout,))
+    with connection.cursor() as cursor:
         state = read_state(cursor, request.database)
         _check(cursor, state, request)
         if not state.exists:
@@ -269,7 +269,12 @@ def migrate(connection: Any, request: Request) -> tuple[list[Migration], tuple[A
 
 
 @contextmanager
-def _locked(cursor: Any, request: Request) -> Iterator[None]:
+def locked(cursor: Any, request: Request) -> Iterator[None]:
+    """One run at a time, by the server's lock of the database's name; another run waits for it.
+
+    The connection must have read nothing yet: an open transaction would keep the tables from the run that has the lock.
+    Raises SchemaError when it is not to be had within C(lock_timeout), which is also how long a table is waited for.
+    """
     # The name is hashed because it may have 64 characters only and is shared by the whole server.
     name = "ispmail_schema_" + hashlib.sha256(request.database.encode()).hexdigest()[:32]
     cursor.execute("SELECT GET_LOCK(%s, %s)", (name, request.lock_timeout))
@@ -278,6 +283,7 @@ def _locked(cursor: Any, request: Request) -> Iterator[None]:
             f"another run has been working on the schema of login_db {request.database!r} for lock_timeout"
             f" {request.lock_timeout} seconds: wait until it is done, or give a longer lock_timeout"
         )
+    cursor.execute("SET SESSION lock_wait_timeout = %s", (request.lock_timeout,))
     # After an error the end of the connection releases it.
     yield
     cursor.execute("SELECT RELEASE_LOCK(%s)", (name,))

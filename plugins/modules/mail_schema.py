@@ -238,6 +238,7 @@ rows:
   sample: {domains: 12, users: 340, forwardings: 95}
 """
 
+from contextlib import nullcontext
 from dataclasses import asdict
 from typing import Any
 
@@ -255,6 +256,7 @@ from ansible_collections.mailfleet.ispmail.plugins.module_utils.schema import (
     Adopted,
     Request,
     SchemaError,
+    locked,
     migrate,
     pending,
     report,
@@ -298,22 +300,21 @@ def main() -> None:
 def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     """The module's result for C(params).  Raises ConnectionFailed, SchemaError and DatabaseError."""
     request = _request(params)
+    is_info = params["state"] == "info"
     connection = connect(params, with_database=False)
     try:
-        with connection.cursor() as cursor:
+        with connection.cursor() as cursor, nullcontext() if is_info else locked(cursor, request):
             before = after = report(cursor, request)
-            migrations, adopted = before.remaining, before.adopted
-            version, changed = before.version, False
-            if params["state"] == "present":
+            if is_info:
+                migrations, adoptions = before.remaining, ()
+            else:
                 migrations, adoptions = pending(cursor, request)
-                changed = bool(migrations or adoptions)
-                version, adopted = LATEST, before.adopted + adoptions
-                if changed and not check_mode:
-                    migrations, adoptions = migrate(connection, request)
-                    # Another run may have been faster.
-                    changed = bool(migrations or adoptions)
-                    after = report(cursor, request)
-                    version, adopted = after.version, after.adopted
+            changed = not is_info and bool(migrations or adoptions)
+            version, adopted = before.version if is_info else LATEST, before.adopted + adoptions
+            if changed and not check_mode:
+                migrations, _adoptions = migrate(connection, request)
+                after = report(cursor, request)
+                version, adopted = after.version, after.adopted
     finally:
         connection.close()
     return {

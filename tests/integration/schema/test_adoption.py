@@ -5,10 +5,12 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 
 import pytest
 from ansible_collections.mailfleet.ispmail.plugins.module_utils.passwords import verify
+from ansible_collections.mailfleet.ispmail.plugins.module_utils.schema import Request, locked
 from mariadb_hosts import Server
 
 Load = Callable[[str, str], None]
@@ -300,6 +302,26 @@ def test_two_adoptions_at_once_insert_once(mariadb: Server, load: Load, database
     assert [result.get("msg") for result in results] == [None] * 3
     assert [result["changed"] for result in results].count(True) == 1
     assert {result["rows"]["users"] for result in results} == {7}
+
+
+@pytest.mark.parametrize("check", [False, True])
+def test_tables_are_not_judged_while_another_run_renames_them(
+    mariadb: Server, load: Load, database: str, check: bool
+) -> None:
+    load("tutorial.sql", database)
+    tables = ("domains", "users", "forwardings")
+    with mariadb.connect() as other, other.cursor() as cursor, locked(cursor, Request(database)):
+        mariadb.execute("RENAME TABLE " + ", ".join(f"{table} TO moved_{table}" for table in tables), database)
+        process = mariadb.start_module("mail_schema", check, login_db=database, adopt="tutorial")
+        deadline = time.monotonic() + 60
+        while not cursor.execute("SELECT 1 FROM information_schema.processlist WHERE state = 'User lock'"):
+            assert process.poll() is None, mariadb.result_of(process)
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        mariadb.execute("RENAME TABLE " + ", ".join(f"moved_{table} TO {table}" for table in tables), database)
+    result = mariadb.result_of(process)
+    assert result["changed"]
+    assert result["adopted"][0]["source_database"] == database
 
 
 @pytest.mark.parametrize("dump", ["tutorial.sql", "ispmail.sql", "postfixadmin.sql"])
