@@ -238,8 +238,9 @@ class _Planner:
                 )
         domains, hosted = self._domains()
         self.removed = {domain.lower() for domain in domains.delete}
-        forwardings, routes = self._forwardings()
-        users = self._users(hosted, routes, forwardings)
+        forwardings, enabled = self._forwardings()
+        users = self._users(hosted)
+        self._refuse_loops(forwardings, enabled, users)
         for domain, rows in self.held.items():
             self._refuse(
                 DOMAINS,
@@ -273,9 +274,10 @@ class _Planner:
             )
         return changes, hosted
 
-    def _forwardings(self) -> tuple[Changes, Routes]:
+    def _forwardings(self) -> tuple[Changes, list[tuple[str, str]] | None]:
+        """The changes, and all forwardings that will be enabled (source, destinations); None if none had to be read."""
         if not (self.desired.forwardings or "forwardings" in self.options.purge or self.removed):
-            return Changes(FORWARDINGS), Routes(())
+            return Changes(FORWARDINGS), None
         enabled: list[tuple[str, str]] = []
 
         def follow(key: str, settings: tuple, content: Any) -> None:
@@ -286,28 +288,17 @@ class _Planner:
         for update in changes.update:
             if len(update.after.get("destination", "")) > MAX_DESTINATIONS:
                 self._refuse(FORWARDINGS, update.key, TOO_MANY_DESTINATIONS)
-        return changes, Routes(enabled if changes else ())
+        return changes, enabled
 
-    def _users(self, hosted: set[str], routes: Routes, forwardings: Changes) -> Changes:
-        loops = list(routes.loops()) if forwardings else []
-        # Where a loop goes through a catch-all, it is none if the address has a mailbox.
-        caught = {address for loop in loops for address in loop if routes.uses_catch_all(address)}
+    def _users(self, hosted: set[str]) -> Changes:
         wanted = self.desired.users
-        if not (wanted or "users" in self.options.purge or self.removed or caught):
-            users = Changes(USERS)
-            mailboxes: set[str] = set()
+        if not (wanted or "users" in self.options.purge or self.removed):
+            return Changes(USERS)
+        if "users" in self.options.purge or len(wanted) > SELECTIVE_READ:
+            rows = self.current.rows(USERS)
         else:
-            mailboxes = set()
-
-            def follow(key: str, settings: tuple, content: Any) -> None:
-                if key in caught and settings[0]:
-                    mailboxes.add(key)
-
-            if "users" in self.options.purge or len(wanted) > SELECTIVE_READ:
-                rows = self.current.rows(USERS)
-            else:
-                rows = self.current.rows(USERS, wanted.keys() | caught, self.removed)
-            users = self._reconcile(USERS, rows, follow if caught else None)
+            rows = self.current.rows(USERS, wanted.keys(), self.removed)
+        users = self._reconcile(USERS, rows)
         for key, content, _settings in users.insert:
             if content is None:
                 self._refuse(USERS, key, f"{key} is a new user and needs a password or a password_hash")
@@ -319,25 +310,49 @@ class _Planner:
                     f"{key} is in the unknown domain {domain} ({key} -> {domain} -> not in domains);"
                     f" add {domain} to domains",
                 )
-        if loops:
-            self._refuse_loops(routes, mailboxes, forwardings)
         return users
 
-    def _refuse_loops(self, routes: Routes, mailboxes: set[str], forwardings: Changes) -> None:
-        changed = {row[0] for row in forwardings.insert} | {update.key.lower() for update in forwardings.update}
+    def _refuse_loops(self, forwardings: Changes, enabled: list[tuple[str, str]] | None, users: Changes) -> None:
+        """Refuse what closes a loop: a change of a forwarding, or the end of a mailbox that ended a catch-all."""
+        lost = {key.lower() for key in users.delete}
+        lost.update(update.key for update in users.update if update.after.get("enabled") == 0)
+        if not (forwardings or lost):
+            return
+        if enabled is None:
+            enabled = [(key, content) for key, content, settings in self.current.rows(FORWARDINGS) if settings[0]]
+        changed = {key for key, _content, settings in forwardings.insert if settings[0]}
+        changed.update(update.key for update in forwardings.update)
         changed.update(source.lower() for source in forwardings.delete)
-        for loop in routes.loops(mailboxes.__contains__):
-            sources = [a if a in routes else "@" + domain_of(a) for a in loop[:-1]]
-            named = [source for source in sources if source in changed]
-            if named:
-                self._refuse(
-                    FORWARDINGS,
-                    named[0],
-                    f"forwarding loop {' -> '.join(loop)}; take one of these forwardings out",
-                )
+        routes = Routes(enabled)
+        for loop in self._loops(routes, users, lost):
+            chain = f"forwarding loop {' -> '.join(loop)}"
+            # What is passed is an address's own forwarding, or, where it has none (any more), the catch-all.
+            passed = [s for a in loop[:-1] for s in ((a,) if a in routes else (a, "@" + domain_of(a)))]
+            sources = [source for source in passed if source in changed]
+            ended = [address for address in loop if address in lost]
+            if sources:
+                self._refuse(FORWARDINGS, sources[0], f"{chain}; take one of these forwardings out")
+            elif ended:
+                reason = f"only the mailbox of {ended[0]} keeps it from being one"
+                self._refuse(USERS, ended[0], f"{chain}; {reason}; take one of these forwardings out first")
+
+    def _loops(self, routes: Routes, users: Changes, lost: set[str]) -> list[list[str]]:
+        """The loops that there will be. Only mailboxes that could end one are asked for, so mostly none."""
+        known: set[str] = set()
+        mailboxes: set[str] = set()
+        while True:
+            loops = list(routes.loops(mailboxes.__contains__))
+            asked = {address for loop in loops for address in loop if routes.uses_catch_all(address)} - known
+            if not asked:
+                return loops
+            known |= asked
+            there = {key.lower() for key, _content, settings in self.current.rows(USERS, asked) if settings[0]} - lost
+            there.update(key for key, _content, settings in users.insert if settings[0])
+            there.update(update.key for update in users.update if update.after.get("enabled") == 1)
+            mailboxes |= asked & there
 
     def _reconcile(
-        self, table: Table, rows: Iterable[Row], follow: Callable[[str, tuple, Any], None] | None
+        self, table: Table, rows: Iterable[Row], follow: Callable[[str, tuple, Any], None] | None = None
     ) -> Changes:
         """Compare one table's rows with those wanted; ``follow`` is told of every row that will exist."""
         wanted = self.desired.of(table)

@@ -309,6 +309,43 @@ def test_a_mailbox_ends_a_catch_all() -> None:
         run(desired(users={"ann@one.test": (disabled, None)}, forwardings=forwardings), small())
 
 
+@pytest.mark.parametrize("rule", [USER_ABSENT, Rule((0, None, None, None, None, None, None))])
+def test_the_end_of_a_mailbox_that_kept_a_loop_open_is_refused(rule: Rule) -> None:
+    current = small()
+    current.tables["forwardings"] = {"@one.test": ("info@two.test", (1,)), "info@two.test": ("ann@one.test", (1,))}
+    wanted = desired(
+        users={"ann@one.test": (rule, None)}, locate=lambda table, keys: dict.fromkeys(keys, f"{table}[0].email")
+    )
+    with pytest.raises(PlanError) as caught:
+        run(wanted, current)
+    assert str(caught.value).startswith(
+        "users[0].email: forwarding loop info@two.test -> ann@one.test -> info@two.test; only the mailbox of ann@"
+    )
+    with pytest.raises(PlanError, match="forwarding loop"):
+        run(desired(users={}), current, purge={"users"})
+    # Another user's end is none of that loop's business, nor is any user's once the loop is cut.
+    assert run(desired(users={"bob@two.test": (USER_ABSENT, None)}), current)
+    assert run(desired(users={"ann@one.test": (rule, None)}, forwardings={"@one.test": (ABSENT, None)}), current)
+
+
+def test_the_end_of_a_forwarding_that_hid_a_catch_all_is_refused() -> None:
+    current = Memory(
+        forwardings=[("@x.test", "b@y.test", (1,)), ("b@y.test", "a@x.test", (1,)), ("a@x.test", "out@z.test", (1,))]
+    )
+    for rule in (ABSENT, OFF):
+        with pytest.raises(PlanError, match=r"forwarding loop b@y\.test -> a@x\.test -> b@y\.test"):
+            run(desired(forwardings={"a@x.test": (rule, "out@z.test")}), current)
+
+
+def test_loops_behind_one_that_a_mailbox_ends_are_no_loops_if_mailboxes_end_them_too() -> None:
+    current = Memory(
+        domains=[("x.test", (1,)), ("y.test", (1,))],
+        users=[(f"{name}@x.test", "h", USERS.defaults) for name in ("m", "n")],
+        forwardings=[("hub@y.test", "m@x.test,n@x.test", (1,))],
+    )
+    assert run(desired(forwardings={"@x.test": (KEEP, "hub@y.test")}), current)
+
+
 def test_each_table_is_read_once() -> None:
     current = small()
     run(desired({}, {"x@one.test": (USER, "h")}, {"x@y.test": (KEEP, "z@y.test")}), current, purge={"users"})
@@ -368,6 +405,12 @@ def _desired(draw: Any) -> Desired:
     )
 
 
+def loops(tables: dict[str, dict[str, tuple[str, tuple]]]) -> list[list[str]]:
+    mailboxes = {key for key, (_content, values) in tables["users"].items() if values[0]}
+    routes = directory_routes.Routes((key, text) for key, (text, values) in tables["forwardings"].items() if values[0])
+    return list(routes.loops(mailboxes.__contains__))
+
+
 _options = st.builds(
     Options,
     purge=st.frozensets(st.sampled_from(list(TABLES))),
@@ -419,6 +462,9 @@ def test_properties(current: Memory, wanted: Desired, options: Options) -> None:
                 else:
                     assert rows[key] == row
         assert rows.keys() <= before[table.name].keys() | rules.keys()
+
+    # Where no forwardings went in circles, none do now.
+    assert loops(before) or not loops(current.tables)
 
     # A second plan is empty, and counts every wanted row as it is.
     again = plan(wanted, current, options, _matches)
