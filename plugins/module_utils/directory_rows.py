@@ -177,7 +177,8 @@ class _Collector:
             rule = rule_of(row)
             if not rule.present:
                 return rule, None
-            return rule, _destinations(key, destinations_of(row), keep_copy_of(row) not in (None, False))
+            keep_copy = _truth("keep_copy", keep_copy_of(row) or False)
+            return rule, _destinations(key, destinations_of(row), bool(keep_copy))
 
         return read
 

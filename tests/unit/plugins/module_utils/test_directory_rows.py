@@ -81,6 +81,8 @@ def test_many_rows_share_one_rule() -> None:
         ({"destinations": "b@y.test, a@y.test"}, "b@y.test,a@y.test"),
         ({"destinations": ["b@y.test", "@z.test"]}, "@z.test,b@y.test"),
         ({"destinations": ["b@y.test"], "keep_copy": True}, "a@x.test,b@y.test"),
+        ({"destinations": "b@y.test", "keep_copy": "yes"}, "a@x.test,b@y.test"),
+        ({"destinations": "b@y.test", "keep_copy": "no"}, "b@y.test"),
         ({"destinations": ["b@y.test", "A@x.test"]}, "b@y.test,a@x.test"),
         ({"destinations": ['"a,b"@y.test']}, '"a,b"@y.test'),
         ({"destinations": ["b@[192.0.2.1]"]}, "b@[192.0.2.1]"),
