@@ -2,7 +2,7 @@
 # Copyright: (c) 2026, mailfleet
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Kill the site playbook at the moments that hurt: inside dpkg, and between a change and its handler.
+"""Kill the site playbook at the moments that hurt: while dpkg is at work, and between a change and its handler.
 
 interrupt.py HOST INVENTORY
 
@@ -15,40 +15,46 @@ import os
 import signal
 import subprocess
 import sys
-import time
 
-# In the order of the playbook. With True the package manager on the host is killed, too, once it is at work.
+# In the order of the playbook. DPKG: while packages are set up, which the host goes on with, so that the next run meets
+# it at work; HOST: the package manager and its scripts are killed, too, as when the host loses its power.
 MOMENTS = [
-    ("Install MariaDB", True),
-    ("Restart MariaDB", False),
-    ("Restart the authentication daemon", False),
-    ("Reload Postfix", False),
-    ("Install Courier's IMAP", True),
-    ("Restart Courier", False),
-    ("Restart clamd", False),
-    ("Restart amavis", False),
-    ("Start Apache", False),
+    ("Install MariaDB", "HOST"),
+    ("Restart MariaDB", ""),
+    ("Restart the authentication daemon", ""),
+    ("Install Postfix", "DPKG"),
+    ("Reload Postfix", ""),
+    ("Install Courier's IMAP", "HOST"),
+    ("Restart Courier", ""),
+    ("Restart clamd", ""),
+    ("Restart amavis", ""),
+    ("Start Apache", ""),
 ]
-_DPKG_SECONDS = 120
-_KILL_PACKAGE_MANAGER = "pkill -KILL -x dpkg; pkill -KILL -x apt-get; while pgrep -x dpkg; do sleep 0.2; done; true"
+_DPKG_SECONDS = 240
+# Returns when dpkg has unpacked what is now being installed.
+_WAIT_FOR_DPKG = r"""
+log=/var/log/dpkg.log
+seen=$(wc -l <$log)
+until pgrep -x dpkg >/dev/null && tail -n +$((seen + 1)) $log | grep -q ' status unpacked '; do sleep 0.05; done
+"""
+_KILL_PACKAGE_MANAGER = r"""
+while pgrep -x apt-get || pgrep -x dpkg || pgrep -f '[/]var/lib/dpkg/info/'; do
+    pkill -KILL -x apt-get
+    pkill -KILL -x dpkg
+    pkill -KILL -f '[/]var/lib/dpkg/info/'
+    sleep 0.1
+done
+"""
 
 
-def _on_host(host: str, script: str) -> subprocess.CompletedProcess[str]:
-    command = ["podman", "exec", host, "sh", "-c", script]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+def _on_host(host: str, script: str) -> str | None:
+    """What a script prints on the host; None if it is not done after _DPKG_SECONDS."""
+    command = ["podman", "exec", host, "timeout", str(_DPKG_SECONDS), "sh", "-c", script]
+    run = subprocess.run(command, capture_output=True, text=True, timeout=_DPKG_SECONDS + 60, check=False)
+    return None if run.returncode == 124 else run.stdout
 
 
-def _wait_for_dpkg(host: str) -> None:
-    """Return when dpkg has begun to set packages up."""
-    deadline = time.monotonic() + _DPKG_SECONDS
-    while time.monotonic() < deadline:
-        if "unpacked" in _on_host(host, "pgrep -x dpkg >/dev/null && tail -n 20 /var/log/dpkg.log").stdout:
-            return
-        time.sleep(0.2)
-    raise SystemExit(f"dpkg was not at work on {host} within {_DPKG_SECONDS} s")
-
-
-def _kill_at(moment: str, in_dpkg: bool, host: str, inventory: str) -> None:
+def _kill_at(moment: str, what: str, host: str, inventory: str) -> None:
     play = subprocess.Popen(
         ["ansible-playbook", "--inventory", inventory, "mailfleet.ispmail.site"],
         stdout=subprocess.PIPE,
@@ -62,22 +68,21 @@ def _kill_at(moment: str, in_dpkg: bool, host: str, inventory: str) -> None:
         for line in play.stdout:
             said.append(line)
             if line.startswith(("TASK [", "RUNNING HANDLER [")) and f" : {moment}" in line:
-                if in_dpkg:
-                    _wait_for_dpkg(host)
+                script = {"DPKG": _WAIT_FOR_DPKG, "HOST": _WAIT_FOR_DPKG + _KILL_PACKAGE_MANAGER}.get(what)
+                if script and _on_host(host, script) is None:
+                    raise SystemExit(f"{moment}: dpkg was not at work: {_on_host(host, 'ps -ef')}")
                 print(f"killed at: {line.strip().rstrip(' *')}", flush=True)
                 return
     finally:
         os.killpg(play.pid, signal.SIGKILL)
         play.wait()
-        if in_dpkg:
-            _on_host(host, _KILL_PACKAGE_MANAGER)
     raise SystemExit(f"the playbook ended before {moment!r}:\n{''.join(said[-60:])}")
 
 
 def main() -> None:
     host, inventory = sys.argv[1:]
-    for moment, in_dpkg in MOMENTS:
-        _kill_at(moment, in_dpkg, host, inventory)
+    for moment, what in MOMENTS:
+        _kill_at(moment, what, host, inventory)
 
 
 if __name__ == "__main__":
