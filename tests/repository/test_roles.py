@@ -81,3 +81,10 @@ def test_tags_are_those_of_the_role(role: Path) -> None:
 def test_at_most_one_package_task(role: Path) -> None:
     tasks = [task for task in tasks_of(role) if PACKAGE_MODULES & set(task)]
     assert len(tasks) <= 1, [task.get("name") for task in tasks]
+
+
+def test_shared_variables_are_documented() -> None:
+    code = [path for folder in ("roles", "playbooks") for path in (REPOSITORY / folder).rglob("*.yml")]
+    used = {name for path in code for name in re.findall(r"\bispmail_[a-z_]+", path.read_text())}
+    documented = re.findall(r"`(ispmail_[a-z_]+)`", (REPOSITORY / "docs/variables.md").read_text())
+    assert used == set(documented)
