@@ -305,10 +305,7 @@ def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     try:
         with connection.cursor() as cursor, nullcontext() if is_info else locked(cursor, request):
             before = after = report(cursor, request)
-            if is_info:
-                migrations, adoptions = before.remaining, ()
-            else:
-                migrations, adoptions = pending(cursor, request)
+            migrations, adoptions = (before.remaining, ()) if is_info else pending(cursor, request)
             changed = not is_info and bool(migrations or adoptions)
             version, adopted = before.version if is_info else LATEST, before.adopted + adoptions
             if changed and not check_mode:
