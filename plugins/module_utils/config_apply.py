@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.mailfleet.ispmail.plugins.module_utils.config_change import Change, ConfigError, diff_of
-from ansible_collections.mailfleet.ispmail.plugins.module_utils.config_pending import Pending
+from ansible_collections.mailfleet.ispmail.plugins.module_utils.config_pending import Pending, digest
 from ansible_collections.mailfleet.ispmail.plugins.module_utils.config_stage import SEARCH_PATH, CheckResult, run_checks
 from ansible_collections.mailfleet.ispmail.plugins.module_utils.config_transaction import Transaction
 
@@ -50,12 +50,14 @@ def apply_changes(
     judge: Callable[[CheckResult], None] | None = None,
     service: str | None = None,
     names: Callable[[Sequence[Change]], Sequence[str]] = _paths,
+    reads: Sequence[str] = (),
 ) -> Outcome:
     """Plan, check the complete new set, and replace it unless the module is in check mode.
 
     ``make_commands`` names the checkers, after the plan is made; the first that fails ends the checks. ``judge`` sees
     each result of a command that ended well and may still refuse it with :class:`ConfigError`. With a ``service`` the
-    ``names`` of what changed stay pending until :func:`acknowledge`.
+    ``names`` of what changed stay pending until :func:`acknowledge`, and so do the paths in ``reads``, which others
+    replace.
 
     :raises ConfigError: before anything is replaced, or with the old set back in place.
     """
@@ -68,6 +70,8 @@ def apply_changes(
             for path in transaction.recover():
                 module.warn(f"an interrupted change of {path} was undone: the file is as it was before that run")
         outcome = Outcome(make_plan(), pending=pending.read() if pending else [])
+        if pending and reads:
+            _look_at(reads, pending, outcome, module.check_mode)
         if outcome.changes:
             outcome.checks = _check(module, outcome.changes, make_commands(), judge)
             if not module.check_mode:
@@ -82,6 +86,16 @@ def acknowledge(services: Sequence[str]) -> None:
         with Transaction().locked():
             for pending in waiting:
                 pending.acknowledge()
+
+
+def _look_at(reads: Sequence[str], pending: Pending, outcome: Outcome, check_mode: bool) -> None:
+    """Let those files wait that are not as the service has read them."""
+    digests = {path: digest(path) for path in reads}
+    outcome.pending += [path for path in pending.changed(digests) if path not in outcome.pending]
+    if outcome.pending and not check_mode:
+        # In this order, so that what is offered is never older than what waits.
+        pending.write(outcome.pending)
+        pending.offer(digests)
 
 
 def _commit(transaction: Transaction, outcome: Outcome, pending: Pending | None, names: Sequence[str]) -> None:

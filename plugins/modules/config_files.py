@@ -102,6 +102,15 @@ options:
       - A run that ends after the change and before its handler would otherwise leave the daemon with the old files for
         good. A pending change counts as a change, so that its handlers are notified again.
     type: str
+  reads:
+    description:
+      - Files that the service reads, and that somebody else keeps, such as its certificate and private key.
+      - One that is not as it was when O(applied) last acknowledged the service counts as a change and stays pending
+        like one, whoever replaced it.
+      - Needs O(service).
+    type: list
+    elements: path
+    default: []
   applied:
     description:
       - Services that run with their changed files now. For the handler that restarted or reloaded them.
@@ -156,6 +165,13 @@ EXAMPLES = r"""
           EXAMPLE_PORT: 587
           EXAMPLE_OLD_OPTION: null
 
+- name: Let a new certificate be loaded
+  mailfleet.ispmail.config_files:
+    files: []
+    reads: [/etc/ssl/ispmail/fullchain.pem, /etc/ssl/ispmail/privkey.pem]
+    service: postfix_certificate
+  notify: Reload Postfix
+
 - name: Note that Postfix has taken up its changed files (in a handler, after the reload)
   mailfleet.ispmail.config_files:
     applied: [postfix]
@@ -165,7 +181,8 @@ RETURN = r"""
 changed_files:
   description:
     - The paths that were changed, or would be in check mode, as they were given.
-    - With O(service) also those that an earlier run changed and no handler has acknowledged.
+    - With O(service) also those that an earlier run changed and no handler has acknowledged, and those of O(reads)
+      that were replaced.
   returned: success
   type: list
   elements: str
@@ -222,6 +239,7 @@ def main() -> None:
                 "options": {"argv": {"type": "list", "elements": "str", "required": True}},
             },
             "service": {"type": "str"},
+            "reads": {"type": "list", "elements": "path", "default": []},
             "applied": {"type": "list", "elements": "str"},
         },
         required_one_of=[["files", "applied"]],
@@ -236,12 +254,15 @@ def main() -> None:
         commands = [entry["argv"] for entry in module.params["check"]]
         if not all(commands):
             raise ConfigError("check: argv is empty: name a program")
+        if module.params["reads"] and not module.params["service"]:
+            raise ConfigError("reads: needs service, under which a change of these files stays pending")
         items = parse_items(module.params["files"])
         outcome = apply_changes(
             module,
             lambda: plan(items, lenient=module.check_mode),
             lambda: commands,
             service=module.params["service"],
+            reads=module.params["reads"],
         )
     except ConfigError as error:
         module.fail_json(msg=str(error))

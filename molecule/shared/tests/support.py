@@ -123,8 +123,11 @@ class Directory:
         }
 
 
-def run_playbook(inventory: str, playbook: str, variables: t.Mapping[str, t.Any]) -> None:
-    """Run one of the collection's playbooks; the variables are passed in a file that only we can read."""
+def run_playbook(inventory: str, playbook: str, variables: t.Mapping[str, t.Any], *options: str) -> str:
+    """Run one of the collection's playbooks and return what it printed.
+
+    The variables are passed in a file that only we can read.
+    """
     with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
         json.dump(variables, file)
         file.flush()
@@ -132,10 +135,12 @@ def run_playbook(inventory: str, playbook: str, variables: t.Mapping[str, t.Any]
             str(pathlib.Path(sys.executable).with_name("ansible-playbook")),
             f"--inventory={inventory}",
             f"--extra-vars=@{file.name}",
+            *options,
             playbook,
         ]
         done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
     assert done.returncode == 0, f"{playbook} failed:\n{done.stdout}\n{done.stderr}"
+    return done.stdout
 
 
 class Journal:

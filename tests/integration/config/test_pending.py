@@ -68,3 +68,50 @@ def test_a_change_is_pending_until_it_is_acknowledged(hosts: list[Host], run_tas
         for task, changed in (("set a parameter", True), ("it stays pending", True), ("it is in use", False)):
             result = play.of(host, task)
             assert (result["changed"], result["restart_required"]) == (changed, changed), task
+
+
+def test_a_file_that_somebody_else_replaces_is_pending_until_it_is_acknowledged(
+    hosts: list[Host], run_tasks: Run
+) -> None:
+    certificate, key = "/etc/reads-1.pem", "/etc/reads-1.key"
+
+    def reads(name: str, **options: Any) -> dict[str, Any]:
+        return config(name, files=[], service="reads", reads=[certificate, key], **options)
+
+    def write(name: str, path: str, content: str) -> dict[str, Any]:
+        return config(name, files=[{"dest": path, "content": content}])
+
+    play = run_tasks(
+        hosts,
+        [
+            reads("neither is there"),
+            write("a certificate", certificate, "1"),
+            write("its key", key, "1"),
+            {**reads("in check mode"), "check_mode": True},
+            reads("both are new"),
+            reads("no handler ran"),
+            config("handler", applied=["reads"]),
+            reads("after it"),
+            write("another key", key, "2"),
+            reads("one is new"),
+            write("the old key again", key, "1"),
+            reads("it was seen, but by whom"),
+            config("another handler", applied=["reads"]),
+            reads("after that"),
+            config("without a service", files=[], reads=[key]),
+        ],
+    )
+    for host in hosts:
+
+        def of(task: str, host: Host = host) -> list[str]:
+            result = play.of(host, task)
+            assert result["changed"] == bool(result["changed_files"]), task
+            return result["changed_files"]
+
+        assert of("neither is there") == []
+        for task in ("in check mode", "both are new", "no handler ran"):
+            assert sorted(of(task)) == [key, certificate]
+        assert of("after it") == []
+        assert of("one is new") == of("it was seen, but by whom") == [key]
+        assert of("after that") == []
+        assert play.of(host, "without a service")["msg"].startswith("reads: needs service")
