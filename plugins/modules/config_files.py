@@ -165,12 +165,11 @@ EXAMPLES = r"""
           EXAMPLE_PORT: 587
           EXAMPLE_OLD_OPTION: null
 
-- name: Let a new certificate be loaded
+- name: See whether the certificate is new (and notify a handler)
   mailfleet.ispmail.config_files:
     files: []
     reads: [/etc/ssl/ispmail/fullchain.pem, /etc/ssl/ispmail/privkey.pem]
     service: postfix_certificate
-  notify: Reload Postfix
 
 - name: Note that Postfix has taken up its changed files (in a handler, after the reload)
   mailfleet.ispmail.config_files:

@@ -238,8 +238,7 @@ rows:
   sample: {domains: 12, users: 340, forwardings: 95}
 """
 
-from contextlib import nullcontext
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
@@ -254,6 +253,8 @@ from ansible_collections.mailfleet.ispmail.plugins.module_utils.passwords import
 from ansible_collections.mailfleet.ispmail.plugins.module_utils.schema import (
     LATEST,
     Adopted,
+    Migration,
+    Report,
     Request,
     SchemaError,
     locked,
@@ -300,36 +301,42 @@ def main() -> None:
 def run(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     """The module's result for C(params).  Raises ConnectionFailed, SchemaError and DatabaseError."""
     request = _request(params)
-    is_info = params["state"] == "info"
     connection = connect(params, with_database=False)
     try:
-        with connection.cursor() as cursor, nullcontext() if is_info else locked(cursor, request):
-            before = after = report(cursor, request)
-            migrations, adoptions = (before.remaining, ()) if is_info else pending(cursor, request)
-            changed = not is_info and bool(migrations or adoptions)
-            version, adopted = before.version if is_info else LATEST, before.adopted + adoptions
-            if changed and not check_mode:
-                migrations, _adoptions = migrate(connection, request)
-                after = report(cursor, request)
-                version, adopted = after.version, after.adopted
+        with connection.cursor() as cursor:
+            if params["state"] == "info":
+                found = report(cursor, request)
+                return _result(found, found, found.remaining, False)
+            with locked(cursor, request):
+                before = report(cursor, request)
+                migrations, adoptions = pending(cursor, request)
+                after = replace(before, version=LATEST, adopted=before.adopted + adoptions)
+                changed = bool(migrations or adoptions)
+                if changed and not check_mode:
+                    migrations, _adoptions = migrate(connection, request)
+                    after = report(cursor, request)
+                return _result(before, after, migrations, changed)
     finally:
         connection.close()
+
+
+def _result(before: Report, after: Report, migrations: list[Migration], changed: bool) -> dict[str, Any]:
     return {
         "changed": changed,
-        "version": version,
+        "version": after.version,
         "latest_version": LATEST,
         "migrations": [{"version": migration.number, "name": migration.name} for migration in migrations],
         "found": list(before.found),
-        "adopted": [_counts(adoption) for adoption in adopted],
+        "adopted": [_counts(adoption) for adoption in after.adopted],
         "rejected": [
             {"layout": adoption.layout, "source_database": adoption.source_database, **row._asdict()}
-            for adoption in adopted
+            for adoption in after.adopted
             for row in adoption.rejected
         ],
         "rows": dict(after.counts),
         "diff": {
             "before": {"version": before.version, "adopted": [_counts(adoption) for adoption in before.adopted]},
-            "after": {"version": version, "adopted": [_counts(adoption) for adoption in adopted]},
+            "after": {"version": after.version, "adopted": [_counts(adoption) for adoption in after.adopted]},
         },
     }
 

@@ -71,7 +71,11 @@ def sanity() -> Result:
     with tempfile.TemporaryDirectory(prefix="ispmail-sanity-") as root:
         shutil.copytree(collection.install(), root, dirs_exist_ok=True)
         tree = Path(root) / "ansible_collections" / "mailfleet" / "ispmail"
-        return run_steps([Step("sanity", argv, 900, tree, env, "tests/output/junit/*.xml", may_skip=True)])
+        # What is wrong stands far above the end of its output.
+        reasons = [["grep", "^ERROR:", str(LOGS / "sanity.log")]]
+        return run_steps(
+            [Step("sanity", argv, 900, tree, env, "tests/output/junit/*.xml", may_skip=True, after_failure=reasons)]
+        )
 
 
 def unit() -> Result:
@@ -80,7 +84,10 @@ def unit() -> Result:
     for version, python in pythons.found().items():
         if version != _version():
             steps.append(_unit_elsewhere(version, python, env))
-    return run_steps(steps)
+    result = run_steps(steps)
+    missing = [version for version in pythons.SUPPORTED if version not in pythons.found()]
+    result.notes += [f"unit: not run with Python {version}, which this machine does not have" for version in missing]
+    return result
 
 
 def integration() -> Result:
