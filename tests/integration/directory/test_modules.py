@@ -251,3 +251,20 @@ def test_info(directory: Directory) -> None:
     assert "users" not in found
     found = directory.apply("mail_directory_info", gather=["users", "counts"], limit=1)
     assert (len(found["users"]), found["counts"]["users"]) == (1, 2)
+
+
+def test_a_mailbox_that_keeps_a_forwarding_loop_open_stays(directory: Directory) -> None:
+    directory.apply(
+        domains=START["domains"],
+        users=START["users"],
+        forwardings=[
+            {"source": "@one.test", "destinations": ["info@two.test"]},
+            {"source": "info@two.test", "destinations": ["ann@one.test"]},
+        ],
+    )
+    leave = {"email": "ann@one.test", "state": "absent"}
+    chain = "forwarding loop info@two.test -> ann@one.test -> info@two.test; only the mailbox of ann@one.test"
+    assert chain in directory.refused("mail_user", **leave)
+    assert chain in directory.refused("mail_user", email="ann@one.test", enabled=False)
+    assert directory.apply("mail_user", email="o'neil+x@two.test", state="absent")["changed"]
+    assert directory.apply(users=[leave], forwardings=[{"source": "@one.test", "state": "absent"}])["changed"]
