@@ -248,7 +248,7 @@ def test_a_peer_that_hangs_up_or_is_silent_is_unreachable(peer: t.Any, script: l
     begun = time.monotonic()
     with pytest.raises(conversation.Unreachable, match=r"smtp 127\.0\.0\.1:"):
         conversation.send(host, "a@b.org", ["x@b.org"], b"")
-    assert time.monotonic() - begun < 3
+    assert time.monotonic() - begun < 20
 
 
 def test_a_host_that_greets_with_554_has_refused(peer: t.Any) -> None:
@@ -432,7 +432,7 @@ def test_waiting_ends_when_the_time_is_up(monkeypatch: pytest.MonkeyPatch) -> No
         conversation.wait_for_message(
             conversation.MailHost("127.0.0.1"), "tim", "x", "token", 0.5, "pop3", conversation.PLAIN
         )
-    assert 0.5 <= time.monotonic() - begun < 3
+    assert 0.5 <= time.monotonic() - begun < 20
     thread.listener.close()
 
 
