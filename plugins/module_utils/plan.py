@@ -329,7 +329,7 @@ class _Planner:
             # What is passed is an address's own forwarding, or, where it has none (any more), the catch-all.
             passed = [s for a in loop[:-1] for s in ((a,) if a in routes else (a, "@" + domain_of(a)))]
             sources = [source for source in passed if source in changed]
-            ended = [address for address in loop if address in lost]
+            ended = [address for address in loop if address in lost and routes.uses_catch_all(address)]
             if sources:
                 self._refuse(FORWARDINGS, sources[0], f"{chain}; take one of these forwardings out")
             elif ended:

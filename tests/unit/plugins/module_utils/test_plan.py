@@ -289,6 +289,10 @@ def test_a_loop_with_rows_that_are_there_is_refused_but_an_old_loop_stops_nothin
         run(desired(forwardings={"d@x.test": (KEEP, "c@x.test")}), current)
     assert run(desired(forwardings={"d@x.test": (KEEP, "e@x.test")}), current)
     assert run(desired(forwardings={"b@x.test": (KEEP, "e@x.test")}), current)
+    # Nor does it hold a user whose mailbox was never reached.
+    current.tables["domains"]["x.test"] = ("", (1,))
+    current.tables["users"]["a@x.test"] = ("h", USERS.defaults)
+    assert run(desired(users={"a@x.test": (USER_ABSENT, None)}), current)
 
 
 def test_what_ends_a_way_is_no_loop() -> None:
