@@ -15,7 +15,8 @@ short_description: Whether a text is a fully qualified host name
 description:
   - True for a host name of at least two labels (RFC 5321, section 4.1.2, and 2.3.5), in any case and in the form that
     goes over the wire. An internationalised name has to be written with A-labels (V(xn--...)).
-  - An address, a name of one label and a name with a final dot are none.
+  - An address, a name of one label, a name with a final dot and one whose last label is a single character or begins
+    with a digit are none.
 version_added: 0.1.0
 author: mailfleet (@mailfleet)
 options:
@@ -41,9 +42,11 @@ _value:
 def fqdn(text: Any) -> bool:
     """Whether ``text`` is a fully qualified host name as it is written in the SMTP dialogue."""
     try:
-        return "." in text and parse_domain(text) == text.lower()
-    except (AddressError, TypeError):
+        name = parse_domain(text)
+    except AddressError:
         return False
+    _rest, dot, top = name.rpartition(".")
+    return name == text.lower() and bool(dot) and len(top) > 1 and top[0].isalpha()
 
 
 class TestModule:

@@ -30,6 +30,8 @@ def test_host_names(name: str) -> None:
         "mail_1.example.org",
         "bücher.example",
         "192.0.2.1",
+        "mail.example.c",
+        "mail.example.4com",
         "mail.example.org\n",
         " mail.example.org",
         f"{'a' * 64}.test",
