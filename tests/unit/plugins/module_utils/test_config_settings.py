@@ -117,10 +117,14 @@ LINE = st.text(st.characters(codec="utf-8", exclude_categories=("Cc", "Cs", "Zl"
 @settings(deadline=None)
 @given(LINE, st.sampled_from(["", 'A="old"\n', "A=old\n", "A='old' # why\n", "#A=old\nB=1"]))
 @example("'`", "")
+@example("a b", "# A=example\n")
 @example("$(id) `id`", "# A=example\n")
-@example('it\'s "$x" \\', "")
-@example("#no", "A=old\n")
-@example("a;b", "")
+@example("it's", "# A=example\n")
+@example('say "x"', "# A=example\n")
+@example('it\'s "$x" \\', "# A=example\n")
+@example("plain-1.2/3", "# A=example\n")
+@example("#no", "# A=example\n")
+@example("a;b", "# A=example\n")
 def test_a_shell_reads_any_value_as_it_was_given_and_it_is_set_once(value: str, text: str) -> None:
     meaning = value.strip()
     if len(meaning) >= 2 and meaning[0] == meaning[-1] and meaning[0] in "'\"":
