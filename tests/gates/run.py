@@ -72,7 +72,8 @@ def sanity() -> Result:
         shutil.copytree(collection.install(), root, dirs_exist_ok=True)
         tree = Path(root) / "ansible_collections" / "mailfleet" / "ispmail"
         # What is wrong stands far above the end of its output.
-        reasons = [["grep", "^ERROR:", str(LOGS / "sanity.log")]]
+        # (Read whole before they are written, because they are written to the same file.)
+        reasons = [["sh", "-c", 'found=$(grep "^ERROR:" "$1"); echo "$found"', "sh", str(LOGS / "sanity.log")]]
         return run_steps(
             [Step("sanity", argv, 900, tree, env, "tests/output/junit/*.xml", may_skip=True, after_failure=reasons)]
         )
