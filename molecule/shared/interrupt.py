@@ -16,28 +16,14 @@ import signal
 import subprocess
 import sys
 
-# In the order of the playbook. DPKG: while packages are set up, which the host goes on with, so that the next run meets
-# it at work; HOST: the package manager and its scripts are killed, too, as when the host loses its power.
-MOMENTS = [
-    ("Install MariaDB", "HOST"),
-    ("Restart MariaDB", ""),
-    ("Restart the authentication daemon", ""),
-    ("Install Postfix", "DPKG"),
-    ("Reload Postfix", ""),
-    ("Install Courier's IMAP", "HOST"),
-    ("Restart Courier", ""),
-    ("Restart clamd", ""),
-    ("Restart amavis", ""),
-    ("Start Apache", ""),
-]
-_DPKG_SECONDS = 240
-# Returns when dpkg has unpacked what is now being installed.
-_WAIT_FOR_DPKG = r"""
+# Scripts for the host. The first returns when dpkg has unpacked what is now being installed, and lets it go on, so that
+# the next run meets it at work. The second then kills the package manager and its scripts, as a power cut does.
+_DPKG_AT_WORK = r"""
 log=/var/log/dpkg.log
 seen=$(wc -l <$log)
 until pgrep -x dpkg >/dev/null && tail -n +$((seen + 1)) $log | grep -q ' status unpacked '; do sleep 0.05; done
 """
-_KILL_PACKAGE_MANAGER = r"""
+_DPKG_KILLED = f"""{_DPKG_AT_WORK}
 while pgrep -x apt-get || pgrep -x dpkg || pgrep -f '[/]var/lib/dpkg/info/'; do
     pkill -KILL -x apt-get
     pkill -KILL -x dpkg
@@ -45,6 +31,20 @@ while pgrep -x apt-get || pgrep -x dpkg || pgrep -f '[/]var/lib/dpkg/info/'; do
     sleep 0.1
 done
 """
+_DPKG_SECONDS = 240
+# Names of tasks and handlers in the order of the playbook, and what happens on the host before the run is killed there.
+MOMENTS = [
+    ("Install MariaDB", _DPKG_KILLED),
+    ("Restart MariaDB", None),
+    ("Restart the authentication daemon", None),
+    ("Install Postfix", _DPKG_AT_WORK),
+    ("Reload Postfix", None),
+    ("Install Courier's IMAP", _DPKG_KILLED),
+    ("Restart Courier", None),
+    ("Restart clamd", None),
+    ("Restart amavis", None),
+    ("Start Apache", None),
+]
 
 
 def _on_host(host: str, script: str) -> str | None:
@@ -54,7 +54,7 @@ def _on_host(host: str, script: str) -> str | None:
     return None if run.returncode == 124 else run.stdout
 
 
-def _kill_at(moment: str, what: str, host: str, inventory: str) -> None:
+def _kill_at(moment: str, script: str | None, host: str, inventory: str) -> None:
     play = subprocess.Popen(
         ["ansible-playbook", "--inventory", inventory, "mailfleet.ispmail.site"],
         stdout=subprocess.PIPE,
@@ -68,7 +68,6 @@ def _kill_at(moment: str, what: str, host: str, inventory: str) -> None:
         for line in play.stdout:
             said.append(line)
             if line.startswith(("TASK [", "RUNNING HANDLER [")) and f" : {moment}" in line:
-                script = {"DPKG": _WAIT_FOR_DPKG, "HOST": _WAIT_FOR_DPKG + _KILL_PACKAGE_MANAGER}.get(what)
                 if script and _on_host(host, script) is None:
                     raise SystemExit(f"{moment}: dpkg was not at work: {_on_host(host, 'ps -ef')}")
                 print(f"killed at: {line.strip().rstrip(' *')}", flush=True)
@@ -81,8 +80,8 @@ def _kill_at(moment: str, what: str, host: str, inventory: str) -> None:
 
 def main() -> None:
     host, inventory = sys.argv[1:]
-    for moment, what in MOMENTS:
-        _kill_at(moment, what, host, inventory)
+    for moment, script in MOMENTS:
+        _kill_at(moment, script, host, inventory)
 
 
 if __name__ == "__main__":
